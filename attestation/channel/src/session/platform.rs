@@ -1,0 +1,122 @@
+//! Steps 4 to 7: the CPU's evidence, under the anchors that the trust file's environment
+//! allows.
+
+use strongroom_attestation::{
+    Check, Code, DevelopmentAnchors, Endorsements, Evidence, Expected, Hardware, HardwareAnchors, Simulated, State,
+    Verdict, verify,
+};
+
+use super::trail::Trail;
+use super::{SessionVerdict, SessionWanted};
+use crate::attest::{AttestResponse, indicator};
+use crate::device_digest::CPU_LABEL;
+use crate::trust_file::Environment;
+
+/// Evidence and endorsements that parsed.
+pub(super) struct Submitted {
+    evidence: Evidence,
+    endorsements: Endorsements,
+}
+
+pub(super) fn parse(trail: &mut Trail, response: &AttestResponse) -> Option<Submitted> {
+    let record = response.evidence.get(CPU_LABEL).ok_or("no record cpu0");
+    let record = trail.parsed("evidence record", record)?;
+    let evidence = trail.parsed("CPU evidence", Evidence::parse(&record.value))?;
+    let labelled = record.media_type == evidence.media_type() && record.indicator == indicator::EVIDENCE;
+    let found = format!("{}, indicator {}", record.media_type, record.indicator);
+    trail.step(Check::when(
+        labelled,
+        Code::Parse,
+        "evidence's media type",
+        format!("{}, indicator 4", evidence.media_type()),
+        found,
+    ))?;
+    let mut endorsements = Endorsements::default();
+    let added = response.endorsements.iter().try_for_each(|(_, record)| endorsements.add(&record.value));
+    trail.parsed("endorsements", added)?;
+    Some(Submitted { evidence, endorsements })
+}
+
+pub(super) fn appraise(
+    trail: &mut Trail,
+    wanted: &SessionWanted<'_>,
+    submitted: &Submitted,
+    report_data: [u8; 64],
+) -> Option<SessionVerdict> {
+    let expected = Expected::report_data(report_data);
+    let verdict = match wanted.trust.environment {
+        Environment::Production => SessionVerdict::Hardware(hardware(trail, wanted, submitted, &expected)?),
+        Environment::Development => SessionVerdict::Simulated(simulated(trail, wanted, submitted, &expected)?),
+    };
+    // A policy that pins no measurement would take any software on the tenant's machines.
+    let pinned = wanted.trust.policy.measurements.as_ref().map_or(0, Vec::len);
+    trail.step(Check::when(
+        pinned > 0,
+        Code::Measurement,
+        "measurements in the trust file",
+        "at least one launch measurement",
+        pinned.to_string(),
+    ))?;
+    Some(verdict)
+}
+
+fn hardware(
+    trail: &mut Trail,
+    wanted: &SessionWanted<'_>,
+    submitted: &Submitted,
+    expected: &Expected,
+) -> Option<Verdict<Hardware>> {
+    let anchors = HardwareAnchors::compiled_in();
+    let appraisal = verify::<Hardware>(
+        &submitted.evidence,
+        &submitted.endorsements,
+        &anchors,
+        &wanted.trust.policy,
+        expected,
+        wanted.now,
+    );
+    trail.steps(appraisal.checks().to_vec())?;
+    appraisal.into_verdict().ok()
+}
+
+/// Tries each development root of the trust file; where none does, the checks of the attempt
+/// that came furthest are noted.
+fn simulated(
+    trail: &mut Trail,
+    wanted: &SessionWanted<'_>,
+    submitted: &Submitted,
+    expected: &Expected,
+) -> Option<Verdict<Simulated>> {
+    let title = "development root";
+    let mut furthest = vec![Check::fail(Code::Chain, title, "one in the trust file", "none")];
+    let mut furthest_passed = None;
+    for root in &wanted.trust.development_anchors {
+        let (checks, verdict) = match DevelopmentAnchors::new(root) {
+            Err(refusal) => {
+                (vec![Check::fail(refusal.code, title, "the root of a simulated vendor", refusal.detail)], None)
+            }
+            Ok(anchors) => {
+                let policy = &wanted.trust.policy;
+                let appraisal = verify::<Simulated>(
+                    &submitted.evidence,
+                    &submitted.endorsements,
+                    &anchors,
+                    policy,
+                    expected,
+                    wanted.now,
+                );
+                (appraisal.checks().to_vec(), appraisal.into_verdict().ok())
+            }
+        };
+        if verdict.is_some() {
+            trail.steps(checks)?;
+            return verdict;
+        }
+        let passed = checks.iter().take_while(|check| check.state != State::Fail).count();
+        if furthest_passed < Some(passed) {
+            (furthest, furthest_passed) = (checks, Some(passed));
+        }
+    }
+    trail.steps(furthest)?;
+    None
+}

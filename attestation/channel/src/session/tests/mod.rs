@@ -1,0 +1,7 @@
+//! One valid response, and one test per way to be refused.
+
+mod accepted;
+mod defects_of_the_evidence;
+mod defects_of_the_instance;
+mod every_bit;
+mod scene;

@@ -1,0 +1,54 @@
+//! Hardware or simulated: two types, so that the second can never be taken for the first.
+
+use crate::trust_anchors::{DevelopmentAnchors, HardwareAnchors, SnpRoot};
+
+/// Evidence under a vendor root that is compiled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hardware {}
+
+/// Evidence under a development root: it protects nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Simulated {}
+
+/// What a verdict is worth: [`Hardware`] or [`Simulated`], and nothing else.
+pub trait Class: sealed::Sealed {
+    /// The roots that can produce a verdict of this class.
+    type Anchors;
+    /// The class as statements and verdicts write it: `"hw"` or `"sim"`.
+    const NAME: &'static str;
+    #[doc(hidden)]
+    fn anchored(anchors: &Self::Anchors) -> Anchored<'_>;
+}
+
+/// The roots of a class, as the checks of a platform need them.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Anchored<'a> {
+    pub(crate) snp_roots: &'a [SnpRoot],
+    /// Every certificate must carry the development mark; else none may.
+    pub(crate) development: bool,
+}
+
+impl Class for Hardware {
+    type Anchors = HardwareAnchors;
+    const NAME: &'static str = "hw";
+
+    fn anchored(anchors: &HardwareAnchors) -> Anchored<'_> {
+        Anchored { snp_roots: anchors.snp_roots(), development: false }
+    }
+}
+
+impl Class for Simulated {
+    type Anchors = DevelopmentAnchors;
+    const NAME: &'static str = "sim";
+
+    fn anchored(anchors: &DevelopmentAnchors) -> Anchored<'_> {
+        Anchored { snp_roots: anchors.snp_roots(), development: true }
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Hardware {}
+    impl Sealed for super::Simulated {}
+}

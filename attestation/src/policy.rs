@@ -1,0 +1,322 @@
+//! What must hold of authentic evidence: typed, written as TOML, strict where nothing is said.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::hex_bytes::HexBytes;
+use crate::snp::Product;
+
+/// A platform identity as a policy names it: an SNP CHIP_ID of 64 bytes, or the 8 bytes of a
+/// Turin HWID, in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PlatformIdentity(#[serde(with = "hex::serde")] pub Vec<u8>);
+
+/// Requirements on evidence whose signatures hold. A field that the TOML text leaves out has its
+/// value of [`Policy::strict`]; an unknown field is an error.
+///
+/// The format is specified in docs/specs/evidence.md, "Policy".
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// A name for people; appears in verdicts.
+    pub name: String,
+    /// Allowed launch measurements. `None`: not compared, and the verdict says so. Empty: none is
+    /// allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measurements: Option<Vec<HexBytes<48>>>,
+    /// Allowed host data. `None`: not compared. Empty: none is allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_data: Option<Vec<HexBytes<32>>>,
+    /// Allowed platforms by identity. `None`: any. Empty: none is allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform_identities: Option<Vec<PlatformIdentity>>,
+    /// Refuse platforms that do not show which one they are: a masked chip id, or a key of the
+    /// provider (VLEK) in place of the chip's own.
+    pub require_platform_identity: bool,
+    /// Refuse unless an in-date revocation list, signed by the vendor's root, was supplied. A list
+    /// that is supplied is always checked.
+    pub require_revocation: bool,
+    /// Requirements on AMD SEV-SNP.
+    pub snp: SnpPolicy,
+}
+
+/// Requirements on an AMD SEV-SNP report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SnpPolicy {
+    /// Allowed product lines. Strict leaves Milan out: its root seed was extracted by software
+    /// (docs/specs/evidence.md, "Policy").
+    pub products: Vec<Product>,
+    /// Allowed privilege levels (0 to 3) that the report speaks for.
+    pub vmpl: Vec<u32>,
+    /// Accept a guest that its host may debug.
+    pub allow_debug: bool,
+    /// Migration agents, by their REPORT_ID, that may move the guest. `None` or empty: a guest that
+    /// an agent may move is refused. An agent can give the guest's memory to whatever it likes, so
+    /// each of those named must have been attested by whoever writes the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration_agents: Option<Vec<HexBytes<32>>>,
+    /// Accept a platform with simultaneous multithreading on.
+    pub allow_smt: bool,
+    /// Require that the platform has checked for aliased memory (platform_info bit 5).
+    pub require_alias_check: bool,
+    /// Require that running average power limits are off (platform_info bit 3).
+    pub require_rapl_disabled: bool,
+    /// Require ciphertext hiding (platform_info bit 4).
+    pub require_ciphertext_hiding: bool,
+    /// Require error-correcting memory (platform_info bit 2).
+    pub require_ecc: bool,
+    /// Least firmware interface version, current and committed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_abi: Option<AbiVersion>,
+    /// Providers (CSP_ID) whose VLEK is accepted. `None`: no VLEK is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlek_csp_ids: Option<Vec<String>>,
+    /// Accept a VLEK of any provider; for looking at evidence, not for trusting it.
+    pub allow_vlek_of_any_provider: bool,
+    /// Accept a guest that was launched under firmware older than the minimum, and has been running
+    /// since: what that firmware let the host do to the guest, no later update undoes.
+    pub allow_lower_launch_tcb: bool,
+    /// Least firmware versions by product line, compared component by component with the reported,
+    /// the committed and the launch TCB.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub minimum_tcb: BTreeMap<Product, MinimumTcb>,
+}
+
+/// The least value of each TCB component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MinimumTcb {
+    /// Firmware of the FMC; Turin only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fmc: Option<u8>,
+    /// Secure processor boot loader.
+    pub bootloader: u8,
+    /// Secure processor operating system.
+    pub tee: u8,
+    /// SEV-SNP firmware.
+    pub snp: u8,
+    /// Microcode patch level.
+    pub microcode: u8,
+}
+
+/// A firmware interface version such as `1.51`, written as text in TOML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AbiVersion {
+    /// The part before the point.
+    pub major: u8,
+    /// The part after the point.
+    pub minor: u8,
+}
+
+/// Why a policy text is not a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// Not TOML, an unknown field, or a value of the wrong shape.
+    #[error("the policy cannot be read: {message}")]
+    Text {
+        /// Where and why.
+        message: String,
+    },
+    /// A value that can never be right.
+    #[error("the policy's {field} is {found}, wanted {wanted}")]
+    Value {
+        /// The field's path.
+        field: String,
+        /// What is there.
+        found: String,
+        /// What would be right.
+        wanted: &'static str,
+    },
+}
+
+/// Highest privilege level number (AMD 56860: VMPL0 to VMPL3).
+pub(crate) const HIGHEST_VMPL: u32 = 3;
+
+/// REPORT_ID_MA of a guest that no migration agent is bound to (AMD 56860, ATTESTATION_REPORT).
+pub(crate) const NO_MIGRATION_AGENT: HexBytes<32> = HexBytes([0xFF; 32]);
+
+impl Policy {
+    /// What a serving deployment wants: no debugging, no migration, VMPL 0, a chip that shows its
+    /// identity, and no product line whose root is broken. Measurements are not pinned.
+    pub fn strict() -> Policy {
+        Policy {
+            name: "strict".to_owned(),
+            measurements: None,
+            host_data: None,
+            platform_identities: None,
+            require_platform_identity: true,
+            require_revocation: false,
+            snp: SnpPolicy::strict(),
+        }
+    }
+
+    /// Genuine and not open to its host, whatever the product, provider and privilege level: for
+    /// looking at evidence. It does not say that the machine is yours.
+    pub fn authentic() -> Policy {
+        Policy {
+            name: "authentic".to_owned(),
+            require_platform_identity: false,
+            snp: SnpPolicy {
+                products: Product::ALL.to_vec(),
+                vmpl: (0..=HIGHEST_VMPL).collect(),
+                allow_vlek_of_any_provider: true,
+                ..SnpPolicy::strict()
+            },
+            ..Policy::strict()
+        }
+    }
+
+    /// Reads a policy from TOML text.
+    pub fn from_toml(text: &str) -> Result<Policy, PolicyError> {
+        let policy: Policy = toml::from_str(text).map_err(|error| PolicyError::Text { message: error.to_string() })?;
+        policy.check()?;
+        Ok(policy)
+    }
+
+    /// This policy as TOML text, which [`Policy::from_toml`] reads back.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("every field of a policy has a TOML form")
+    }
+
+    /// Values that the types allow and that can never be meant.
+    fn check(&self) -> Result<(), PolicyError> {
+        let wrong = |field: String, found: String, wanted| Err(PolicyError::Value { field, found, wanted });
+        for (index, identity) in self.platform_identities.iter().flatten().enumerate() {
+            if !matches!(identity.0.len(), 8 | 64) {
+                let found = format!("{} bytes", identity.0.len());
+                return wrong(format!("platform_identities[{index}]"), found, "8 or 64 bytes");
+            }
+            if identity.0.iter().all(|byte| *byte == 0) {
+                let found = "all zero".to_owned();
+                return wrong(format!("platform_identities[{index}]"), found, "a chip's identity");
+            }
+        }
+        if let Some(level) = self.snp.vmpl.iter().find(|level| **level > HIGHEST_VMPL) {
+            return wrong("snp.vmpl".to_owned(), level.to_string(), "levels 0 to 3");
+        }
+        if self.snp.migration_agents.iter().flatten().any(|agent| *agent == NO_MIGRATION_AGENT) {
+            return wrong("snp.migration_agents".to_owned(), "all FF".to_owned(), "an agent's REPORT_ID");
+        }
+        for (product, minimum) in &self.snp.minimum_tcb {
+            if minimum.fmc.is_some() && !product.has_fmc() {
+                let field = format!("snp.minimum_tcb.{product}.fmc");
+                return wrong(field, "set".to_owned(), "no fmc: only Turin has one");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy::strict()
+    }
+}
+
+impl SnpPolicy {
+    /// The SNP part of [`Policy::strict`].
+    pub fn strict() -> SnpPolicy {
+        SnpPolicy {
+            products: vec![Product::Genoa, Product::Turin],
+            vmpl: vec![0],
+            allow_debug: false,
+            migration_agents: None,
+            allow_smt: true,
+            require_alias_check: false,
+            require_rapl_disabled: false,
+            require_ciphertext_hiding: false,
+            require_ecc: false,
+            minimum_abi: None,
+            vlek_csp_ids: None,
+            allow_vlek_of_any_provider: false,
+            allow_lower_launch_tcb: false,
+            minimum_tcb: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for SnpPolicy {
+    fn default() -> Self {
+        SnpPolicy::strict()
+    }
+}
+
+impl TryFrom<String> for AbiVersion {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parse = || {
+            let (major, minor) = text.split_once('.')?;
+            Some(AbiVersion { major: major.parse().ok()?, minor: minor.parse().ok()? })
+        };
+        parse().ok_or_else(|| format!("\"{text}\" is not a version such as \"1.51\""))
+    }
+}
+
+impl From<AbiVersion> for String {
+    fn from(version: AbiVersion) -> String {
+        format!("{}.{}", version.major, version.minor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_text_is_the_strict_policy_without_a_pin() {
+        assert_eq!(Policy::from_toml("").unwrap(), Policy::strict());
+        assert!(!Policy::strict().snp.products.contains(&Product::Milan));
+    }
+
+    #[test]
+    fn a_full_policy_survives_its_text() {
+        let text = format!(
+            "name = \"bank-prod\"\nmeasurements = [\"{}\"]\nhost_data = []\n\
+             platform_identities = [\"{}\", \"0102030405060708\"]\n[snp]\nproducts = [\"Turin\"]\n\
+             vmpl = [0, 1]\nminimum_abi = \"1.51\"\nvlek_csp_ids = [\"CN=a\"]\n\
+             migration_agents = [\"{}\"]\nallow_lower_launch_tcb = true\n\
+             [snp.minimum_tcb.Turin]\nfmc = 1\nsnp = 2\n",
+            "ab".repeat(48),
+            "cd".repeat(64),
+            "ef".repeat(32),
+        );
+        let policy = Policy::from_toml(&text).unwrap();
+        assert_eq!(policy.snp.minimum_tcb[&Product::Turin].snp, 2);
+        assert_eq!(policy.snp.minimum_abi, Some(AbiVersion { major: 1, minor: 51 }));
+        assert_eq!(policy.host_data, Some(vec![]));
+        assert_eq!(policy.snp.migration_agents, Some(vec![[0xEF; 32].into()]));
+        assert_eq!(Policy::from_toml(&policy.to_toml()).unwrap(), policy);
+        for built_in in [Policy::strict(), Policy::authentic()] {
+            assert_eq!(Policy::from_toml(&built_in.to_toml()).unwrap(), built_in);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for text in [
+            "unknown = 1",
+            "[snp]\nalow_debug = true",
+            "[snp.minimum_tcb.Genoa]\nfmc = 1",
+            "[snp.minimum_tcb.Genoa]\nsnp = 256",
+            "[snp.minimum_tcb.Rome]\nsnp = 1",
+            "[snp]\nvmpl = [4]",
+            "[snp]\nallow_migration = true",
+            "[snp]\nmigration_agents = [\"ab\"]",
+            "[snp]\nmigration_agents = [\"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\"]",
+            "[snp]\nminimum_abi = \"1\"",
+            "measurements = [\"ab\"]",
+            "platform_identities = [\"ab\"]",
+            "platform_identities = [\"0000000000000000\"]",
+            "name = \"a\"\nname = \"b\"",
+        ] {
+            assert!(Policy::from_toml(text).is_err(), "{text}");
+        }
+    }
+}

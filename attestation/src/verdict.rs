@@ -1,0 +1,73 @@
+//! The answer "yes", of its class, with the reasons.
+
+use std::marker::PhantomData;
+
+use serde_json::{Value, json};
+
+use crate::claims::AuthenticatedClaims;
+use crate::class::Class;
+use crate::error::{Check, Code, State};
+
+/// Authentic evidence that met a policy. Only [`crate::Appraisal::into_verdict`] makes one, and
+/// only compiled-in roots make one of class [`crate::Hardware`].
+#[derive(Clone, Debug)]
+pub struct Verdict<K> {
+    claims: AuthenticatedClaims,
+    checks: Vec<Check>,
+    policy_name: String,
+    bound: bool,
+    class: PhantomData<fn() -> K>,
+}
+
+impl<K: Class> Verdict<K> {
+    pub(crate) fn new(claims: AuthenticatedClaims, checks: Vec<Check>, policy_name: String, bound: bool) -> Verdict<K> {
+        Verdict { claims, checks, policy_name, bound, class: PhantomData }
+    }
+
+    /// What the evidence says.
+    pub fn claims(&self) -> &AuthenticatedClaims {
+        &self.claims
+    }
+
+    /// Every check, in order; none of them failed.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// Whether the report data was compared. Evidence that is not bound may be a replay.
+    pub fn is_bound(&self) -> bool {
+        self.bound
+    }
+
+    /// The verdict for people and programs. `status` is one of EAR's words: `"affirming"` for
+    /// hardware evidence that is bound and whose launch measurement was compared, `"warning"` for
+    /// hardware evidence otherwise, `"contraindicated"` for a simulated platform, always.
+    pub fn to_json(&self) -> Value {
+        let claims = &self.claims;
+        json!({
+            "class": K::NAME,
+            "simulated": K::NAME != "hw",
+            "status": self.status(),
+            "policy": self.policy_name,
+            "bound": self.bound,
+            "platform": claims.platform(),
+            "product": claims.product(),
+            "launch_measurement": hex::encode(claims.launch_measurement()),
+            "host_data": hex::encode(claims.host_data()),
+            "report_data": hex::encode(claims.report_data()),
+            "platform_identity": claims.platform_identity().map(hex::encode),
+            "valid_until": claims.valid_until(),
+            "snp": claims.snp(),
+            "checks": self.checks,
+        })
+    }
+
+    fn status(&self) -> &'static str {
+        let compared = self.checks.iter().any(|check| check.code == Code::Measurement && check.state == State::Pass);
+        match K::NAME {
+            "hw" if self.bound && compared => "affirming",
+            "hw" => "warning",
+            _ => "contraindicated",
+        }
+    }
+}

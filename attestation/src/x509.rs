@@ -1,0 +1,73 @@
+//! Certificates and revocation lists (RFC 5280), read strictly and kept as received.
+
+mod certificate;
+mod name;
+mod revocation_list;
+
+pub(crate) use certificate::{Certificate, Extension, PublicKey, SignatureAlgorithm};
+pub(crate) use name::Name;
+pub(crate) use revocation_list::RevocationList;
+
+use crate::der::{DerError, Reader, tag};
+
+/// Object identifiers as they are encoded.
+pub(crate) mod oid {
+    pub(crate) const RSA_ENCRYPTION: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 1];
+    pub(crate) const RSASSA_PSS: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 10];
+    pub(crate) const MGF1: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 8];
+    pub(crate) const SHA384: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2];
+    pub(crate) const EC_PUBLIC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 2, 1];
+    pub(crate) const SECP384R1: &[u8] = &[0x2B, 0x81, 4, 0, 34];
+    pub(crate) const COMMON_NAME: &[u8] = &[0x55, 4, 3];
+    pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1D, 19];
+    pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1D, 15];
+}
+
+/// Reads an AlgorithmIdentifier of a signature. Only RSASSA-PSS with SHA-384 throughout and a
+/// salt of 48 bytes is told apart; the rest may stand in a bag, and signs nothing here.
+fn signature_algorithm(identifier: &[u8]) -> Result<SignatureAlgorithm, DerError> {
+    let mut outer = Reader::new(identifier);
+    let mut fields = outer.sequence()?;
+    outer.finish()?;
+    if fields.oid()? != oid::RSASSA_PSS {
+        return Ok(SignatureAlgorithm::Other);
+    }
+    Ok(match pss_parameters_are_sha384(fields) {
+        Ok(true) => SignatureAlgorithm::RsaPssSha384,
+        Ok(false) | Err(_) => SignatureAlgorithm::Other,
+    })
+}
+
+/// RFC 4055 3.1. AMD's own certificates write the default trailer field, which DER forbids;
+/// accepting both forms changes nothing about what is signed.
+fn pss_parameters_are_sha384(mut fields: Reader<'_>) -> Result<bool, DerError> {
+    let mut parameters = fields.sequence()?;
+    fields.finish()?;
+    let mut hash = parameters.expect(tag::context(0))?.reader();
+    let mut mask = parameters.expect(tag::context(1))?.reader();
+    let mut salt = parameters.expect(tag::context(2))?.reader();
+    let trailer = parameters.optional(tag::context(3))?;
+    parameters.finish()?;
+
+    let mut mask_fields = mask.sequence()?;
+    let mask_is_mgf1 = mask_fields.oid()? == oid::MGF1;
+    let holds = is_sha384(&mut hash)?
+        && mask_is_mgf1
+        && is_sha384(&mut mask_fields)?
+        && salt.small()? == 48
+        && trailer.is_none_or(|element| element.value == [tag::INTEGER, 1, 1]);
+    hash.finish()?;
+    mask.finish()?;
+    mask_fields.finish()?;
+    salt.finish()?;
+    Ok(holds)
+}
+
+/// SHA-384 with the parameters absent or NULL: RFC 4055 2.1 asks readers to accept both.
+fn is_sha384(reader: &mut Reader<'_>) -> Result<bool, DerError> {
+    let mut fields = reader.sequence()?;
+    let is_sha384 = fields.oid()? == oid::SHA384;
+    let null = fields.optional(tag::NULL)?;
+    fields.finish()?;
+    Ok(is_sha384 && null.is_none_or(|element| element.value.is_empty()))
+}

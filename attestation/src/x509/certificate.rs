@@ -1,0 +1,224 @@
+//! One X.509 v3 certificate.
+
+use crate::crypto::{self, BadSignature};
+use crate::der::{DerError, Reader, tag};
+use crate::unix_time::UnixTime;
+use crate::x509::{Name, oid, signature_algorithm};
+
+/// Extensions a certificate may have; a VCEK has eleven.
+const MAX_EXTENSIONS: usize = 64;
+
+/// A certificate read once; `der` are the bytes as received, and the signed part is a slice of
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Certificate {
+    der: Vec<u8>,
+    to_be_signed: Vec<u8>,
+    pub(crate) serial: Vec<u8>,
+    pub(crate) issuer: Name,
+    pub(crate) subject: Name,
+    pub(crate) not_before: UnixTime,
+    pub(crate) not_after: UnixTime,
+    pub(crate) public_key: PublicKey,
+    pub(crate) extensions: Vec<Extension>,
+    pub(crate) signature_algorithm: SignatureAlgorithm,
+    signature: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Extension {
+    pub(crate) oid: Vec<u8>,
+    pub(crate) critical: bool,
+    pub(crate) value: Vec<u8>,
+}
+
+/// The keys that vendors' chains use here. Others may stand in a bag, and verify nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PublicKey {
+    /// A DER `RSAPublicKey`, and its modulus' length in bits rounded up to whole bytes.
+    Rsa {
+        key: Vec<u8>,
+        modulus_bits: usize,
+    },
+    /// An uncompressed point.
+    P384(Vec<u8>),
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignatureAlgorithm {
+    RsaPssSha384,
+    Other,
+}
+
+impl Certificate {
+    /// Reads the certificate at the front of `bytes`, and says what follows it.
+    pub(crate) fn read(bytes: &[u8]) -> Result<(Certificate, &[u8]), DerError> {
+        let mut input = Reader::new(bytes);
+        let whole = input.expect(tag::SEQUENCE)?;
+        let mut parts = whole.reader();
+        let to_be_signed = parts.expect(tag::SEQUENCE)?;
+        let outer_algorithm = parts.expect(tag::SEQUENCE)?;
+        let signature = parts.whole_bits()?.to_vec();
+        parts.finish()?;
+
+        let mut fields = to_be_signed.reader();
+        let mut version = fields.expect(tag::context(0))?.reader();
+        if version.small()? != 2 {
+            return Err(DerError::Value("certificate version"));
+        }
+        version.finish()?;
+        let serial = fields.unsigned()?.to_vec();
+        let inner_algorithm = fields.expect(tag::SEQUENCE)?;
+        // RFC 5280 4.1.1.2: both must be the same, or the unsigned one could be swapped.
+        if inner_algorithm.raw != outer_algorithm.raw {
+            return Err(DerError::Value("signature algorithm"));
+        }
+        let issuer = Name::read(&mut fields)?;
+        let mut validity = fields.sequence()?;
+        let not_before = validity.time()?;
+        let not_after = validity.time()?;
+        validity.finish()?;
+        let subject = Name::read(&mut fields)?;
+        let public_key = public_key(fields.sequence()?)?;
+        let extensions = match fields.optional(tag::context(3))? {
+            Some(element) => extensions(element.reader())?,
+            None => Vec::new(),
+        };
+        fields.finish()?;
+
+        let certificate = Certificate {
+            der: whole.raw.to_vec(),
+            to_be_signed: to_be_signed.raw.to_vec(),
+            serial,
+            issuer,
+            subject,
+            not_before,
+            not_after,
+            public_key,
+            extensions,
+            signature_algorithm: signature_algorithm(inner_algorithm.raw)?,
+            signature,
+        };
+        Ok((certificate, input.rest()))
+    }
+
+    /// Reads exactly one certificate.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Certificate, DerError> {
+        match Certificate::read(bytes)? {
+            (certificate, []) => Ok(certificate),
+            _ => Err(DerError::Trailing),
+        }
+    }
+
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    pub(crate) fn extension(&self, oid: &[u8]) -> Option<&Extension> {
+        self.extensions.iter().find(|extension| extension.oid == oid)
+    }
+
+    /// Whether `issuer` is named as the issuer and its key made the signature. It does not ask
+    /// whether `issuer` may issue.
+    pub(crate) fn is_signed_by(&self, issuer: &Certificate) -> bool {
+        self.issuer == issuer.subject
+            && issuer.verify(self.signature_algorithm, &self.to_be_signed, &self.signature).is_ok()
+    }
+
+    /// Verifies a signature that this certificate's key made over `message`.
+    pub(crate) fn verify(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), BadSignature> {
+        match (algorithm, &self.public_key) {
+            (SignatureAlgorithm::RsaPssSha384, PublicKey::Rsa { key, .. }) => {
+                crypto::verify_rsa_pss_sha384(key, message, signature)
+            }
+            _ => Err(BadSignature),
+        }
+    }
+
+    /// Basic constraints say CA, and the key usage allows signing certificates.
+    pub(crate) fn may_issue(&self) -> bool {
+        self.is_ca() == Some(true) && self.key_usage_byte().is_some_and(|byte| byte & 0x04 != 0)
+    }
+
+    /// The key usage allows signing revocation lists.
+    pub(crate) fn may_sign_revocation_lists(&self) -> bool {
+        self.key_usage_byte().is_some_and(|byte| byte & 0x02 != 0)
+    }
+
+    /// The basic constraints' CA flag; `None` when the extension cannot be read. Absent is "no".
+    pub(crate) fn is_ca(&self) -> Option<bool> {
+        let Some(extension) = self.extension(oid::BASIC_CONSTRAINTS) else {
+            return Some(false);
+        };
+        let mut outer = Reader::new(&extension.value);
+        let mut fields = outer.sequence().ok()?;
+        outer.finish().ok()?;
+        let is_ca = fields.optional_true().ok()?;
+        if !fields.is_empty() {
+            fields.unsigned().ok()?;
+        }
+        fields.finish().ok()?;
+        Some(is_ca)
+    }
+
+    /// The first byte of the key usage: 04h signs certificates, 02h signs revocation lists.
+    fn key_usage_byte(&self) -> Option<u8> {
+        let extension = self.extension(oid::KEY_USAGE)?;
+        let mut outer = Reader::new(&extension.value);
+        let value = outer.expect(tag::BIT_STRING).ok()?.value;
+        outer.finish().ok()?;
+        match value {
+            [0..=7, first, ..] => Some(*first),
+            _ => None,
+        }
+    }
+}
+
+fn public_key(mut fields: Reader<'_>) -> Result<PublicKey, DerError> {
+    let mut algorithm = fields.sequence()?;
+    let kind = algorithm.oid()?;
+    let key = fields.whole_bits()?;
+    fields.finish()?;
+    if kind == oid::RSA_ENCRYPTION {
+        let mut outer = Reader::new(key);
+        let mut numbers = outer.sequence()?;
+        let modulus_bits = numbers.unsigned()?.len().saturating_mul(8);
+        numbers.unsigned()?;
+        numbers.finish()?;
+        outer.finish()?;
+        return Ok(PublicKey::Rsa { key: key.to_vec(), modulus_bits });
+    }
+    if kind == oid::EC_PUBLIC_KEY && algorithm.oid()? == oid::SECP384R1 {
+        algorithm.finish()?;
+        return match key {
+            [0x04, ..] if key.len() == 97 => Ok(PublicKey::P384(key.to_vec())),
+            _ => Err(DerError::Value("P-384 point")),
+        };
+    }
+    Ok(PublicKey::Other)
+}
+
+pub(super) fn extensions(mut wrapper: Reader<'_>) -> Result<Vec<Extension>, DerError> {
+    let mut list = wrapper.sequence()?;
+    wrapper.finish()?;
+    let mut extensions: Vec<Extension> = Vec::new();
+    while !list.is_empty() {
+        let mut fields = list.sequence()?;
+        let oid = fields.oid()?.to_vec();
+        let critical = fields.optional_true()?;
+        let value = fields.expect(tag::OCTET_STRING)?.value.to_vec();
+        fields.finish()?;
+        // RFC 5280 4.2: no extension twice. A second one could hide from a first-match reader.
+        if extensions.len() >= MAX_EXTENSIONS || extensions.iter().any(|known| known.oid == oid) {
+            return Err(DerError::Value("extension list"));
+        }
+        extensions.push(Extension { oid, critical, value });
+    }
+    Ok(extensions)
+}

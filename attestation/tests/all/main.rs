@@ -1,0 +1,9 @@
+//! What the verifier promises, on captured evidence and on evidence of the simulated platform.
+
+mod classes;
+mod every_bit;
+mod hostile_bytes;
+mod oracle;
+mod vector;
+mod vectors;
+mod verdict;

@@ -1,0 +1,318 @@
+//! The decision: a pure function of the verdict, the request, the rules and the time. Every
+//! requirement is answered, the failed ones too, so that "no" always says why.
+
+use strongroom_attestation::{Check, Class, Code, Refusal, UnixTime, Verdict};
+use strongroom_channel::deployment::DeploymentId;
+use strongroom_channel::padding::Profile;
+use strongroom_channel::statement::EpochStatement;
+use strongroom_enclave_loader::release::{Lease, LeaseId, ReleaseBody, WantedModel};
+
+use crate::policy::{ActivePolicy, ReleasePolicy};
+use crate::records::{LeaseState, ModelRecord};
+
+/// What is asked for, after its evidence was found to hold.
+pub(crate) struct Ask<'a> {
+    pub(crate) models: &'a [WantedModel],
+    pub(crate) subject: Subject<'a>,
+    /// How many devices besides the CPU the evidence shows.
+    pub(crate) devices: usize,
+}
+
+/// Who asks.
+pub(crate) enum Subject<'a> {
+    /// An instance of ours, with a statement and a request of its own.
+    Instance { body: &'a ReleaseBody, statement: &'a EpochStatement },
+    /// A client of the CoCo KBS protocol, which says nothing beyond its evidence.
+    Kbs,
+}
+
+/// What it is held against.
+pub(crate) struct Rules<'a> {
+    pub(crate) deployment: &'a DeploymentId,
+    pub(crate) policy: &'a ActivePolicy,
+    /// The broker's record of each wanted model, in the order of the request.
+    pub(crate) models: &'a [Option<KnownModel>],
+    /// For a renewal, the broker's record of the lease it names; for a release, that of the
+    /// last lease of an instance with this id, if there was one.
+    pub(crate) lease: Option<&'a (Lease, LeaseState)>,
+    pub(crate) now: UnixTime,
+}
+
+/// A deposited model, and the highest version released under its name.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownModel {
+    pub(crate) record: ModelRecord,
+    pub(crate) released: u64,
+}
+
+/// The answer yes. Only [`decide`] makes it, and issuing asks for it.
+#[derive(Debug)]
+pub(crate) struct Granted<K> {
+    pub(crate) verdict: Verdict<K>,
+    pub(crate) models: Vec<ModelRecord>,
+    /// How long the lease may last from now.
+    pub(crate) lease_seconds: u64,
+}
+
+/// Decides. Grants only when every requirement holds; else the refusal carries the verdict's
+/// checks and all of ours.
+pub(crate) fn decide<K: Class>(verdict: Verdict<K>, ask: &Ask<'_>, rules: &Rules<'_>) -> Result<Granted<K>, Refusal> {
+    let mut checks = verdict.checks().to_vec();
+    let policy = &rules.policy.rules;
+    let mut renewal = false;
+    let mut asked_seconds = policy.lease_seconds;
+    match &ask.subject {
+        Subject::Instance { body, statement } => {
+            checks.push(deployment(body, statement, rules));
+            checks.extend(workload(statement, policy));
+            match body.renews {
+                None => {
+                    checks.extend(boot_epoch(statement));
+                    checks.extend(rules.lease.map(|earlier| earlier_lease(earlier, statement, rules.now)));
+                }
+                Some(lease) => checks.extend(renewed_lease(lease, &verdict, body, statement, rules)),
+            }
+            renewal = body.renews.is_some();
+            asked_seconds = body.lease_seconds;
+        }
+        Subject::Kbs => checks.extend(kbs(verdict.claims().host_data(), policy)),
+    }
+    checks.push(devices(ask.devices));
+    for (wanted, known) in ask.models.iter().zip(rules.models) {
+        checks.extend(model(wanted, known.as_ref(), renewal, policy));
+    }
+    checks.push(Check::when(
+        asked_seconds > 0,
+        Code::Policy,
+        "lease asked for",
+        "at least a second",
+        format!("{asked_seconds} s"),
+    ));
+    if let Some(refusal) = Refusal::from_checks(checks) {
+        return Err(refusal);
+    }
+    // Evidence that was true until its certificates end carries no lease beyond that.
+    let evidence_seconds = verdict.claims().valid_until().saturating_secs_since(rules.now);
+    let lease_seconds = asked_seconds.min(policy.lease_seconds).min(evidence_seconds);
+    let models: Option<Vec<ModelRecord>> =
+        rules.models.iter().map(|known| known.as_ref().map(|known| known.record.clone())).collect();
+    match models {
+        Some(models) if models.len() == ask.models.len() && lease_seconds > 0 => {
+            Ok(Granted { verdict, models, lease_seconds })
+        }
+        _ => Err(Refusal::new(Code::Policy, "the evidence ends now, or the broker's records are incomplete")),
+    }
+}
+
+fn deployment(body: &ReleaseBody, statement: &EpochStatement, rules: &Rules<'_>) -> Check {
+    let holds = statement.deployment == *rules.deployment && body.deployment == *rules.deployment;
+    let found = match statement.deployment == body.deployment {
+        true => statement.deployment.to_string(),
+        false => format!("{} in the statement, {} in the request", statement.deployment, body.deployment),
+    };
+    Check::when(holds, Code::Deployment, "deployment", rules.deployment.as_str(), found)
+}
+
+/// What the instance says it runs, against what it may run.
+fn workload(statement: &EpochStatement, rules: &ReleasePolicy) -> Vec<Check> {
+    let workload = &statement.workload;
+    let digest = &workload.config_digest;
+    let mut checks = vec![
+        Check::when(
+            rules.config_digests.iter().any(|allowed| allowed.0 == *digest),
+            Code::Policy,
+            "configuration digest",
+            one_of(rules.config_digests.iter().map(|allowed| hex::encode(allowed.0))),
+            hex::encode(digest),
+        ),
+        Check::when(
+            rules.logging.contains(&workload.logging),
+            Code::Policy,
+            "logging profile",
+            one_of(rules.logging.iter().cloned()),
+            workload.logging.clone(),
+        ),
+        Check::when(
+            Profile::from_id(&workload.padding).is_some_and(|found| Some(found) >= Profile::from_id(&rules.padding)),
+            Code::Policy,
+            "padding profile",
+            format!("{} or stronger", rules.padding),
+            workload.padding.clone(),
+        ),
+    ];
+    for plugin in &workload.plugins {
+        checks.push(Check::when(
+            rules.plugins.iter().any(|allowed| allowed.0 == plugin.digest),
+            Code::Policy,
+            format!("plugin {}", plugin.id),
+            one_of(rules.plugins.iter().map(|allowed| hex::encode(allowed.0))),
+            hex::encode(plugin.digest),
+        ));
+    }
+    checks
+}
+
+/// Devices will be appraised here; until then one that is shown is one too many.
+fn devices(found: usize) -> Check {
+    let wanted = "none: this broker cannot appraise them";
+    Check::when(found == 0, Code::Policy, "devices besides the CPU", wanted, found.to_string())
+}
+
+/// A stock KBS client has no statement, so what it runs is told by the launch measurement and,
+/// for its configuration, by the host data; and there is no lease to end (architecture.md,
+/// decision 5), which the tenant must have wanted.
+fn kbs(host_data: &[u8], rules: &ReleasePolicy) -> Vec<Check> {
+    vec![
+        Check::when(
+            rules.kbs,
+            Code::Policy,
+            "release over the KBS protocol",
+            "kbs = true in the policy",
+            match rules.kbs {
+                true => "allowed",
+                false => "not allowed",
+            },
+        ),
+        Check::when(
+            rules.config_digests.iter().any(|allowed| allowed.0.as_slice() == host_data),
+            Code::HostData,
+            "host data (digest of the configuration)",
+            one_of(rules.config_digests.iter().map(|allowed| hex::encode(allowed.0))),
+            hex::encode(host_data),
+        ),
+    ]
+}
+
+/// Keys go to an instance that has just booted and serves nothing (protocol.md A9).
+fn boot_epoch(statement: &EpochStatement) -> Vec<Check> {
+    let workload = &statement.workload;
+    let idle = workload.models.is_empty() && workload.lease_id.is_none() && workload.policy_hash.is_none();
+    vec![
+        Check::when(statement.epoch == 1, Code::Stale, "boot epoch", "1", statement.epoch.to_string()),
+        Check::when(
+            idle,
+            Code::Stale,
+            "boot statement",
+            "no model, lease or policy yet",
+            match idle {
+                true => "none",
+                false => "an instance that serves already",
+            },
+        ),
+    ]
+}
+
+/// An instance whose answer was lost may ask again. Nobody else may under its id, and neither
+/// may an instance whose lease is over: a new one has a new id.
+fn earlier_lease((lease, state): &(Lease, LeaseState), statement: &EpochStatement, now: UnixTime) -> Check {
+    let own = lease.instance_key == statement.signing_key.thumbprint();
+    let found = match (own, state) {
+        (false, _) => "an id that another instance has",
+        (true, LeaseState::Live) if now < lease.expires => "an id of its own",
+        (true, LeaseState::Live) => "an instance whose lease expired; start it anew",
+        (true, LeaseState::Revoked) => "an instance whose lease was revoked; start it anew",
+        (true, LeaseState::Forked) => "an instance of which two copies were seen; start it anew",
+    };
+    let holds = own && *state == LeaseState::Live && now < lease.expires;
+    Check::when(holds, Code::Fork, "instance id", "one of its own, with its last lease in force", found)
+}
+
+/// A renewal is for the same instance on the same machine, and for no more than it had.
+fn renewed_lease<K: Class>(
+    id: LeaseId,
+    verdict: &Verdict<K>,
+    body: &ReleaseBody,
+    statement: &EpochStatement,
+    rules: &Rules<'_>,
+) -> Vec<Check> {
+    let Some((lease, state)) = rules.lease else {
+        return vec![Check::fail(Code::Stale, "lease to renew", "a lease of this broker", format!("{id}, unknown"))];
+    };
+    let standing = match state {
+        LeaseState::Live if rules.now < lease.expires => "live",
+        LeaseState::Live => "expired",
+        LeaseState::Revoked => "revoked",
+        LeaseState::Forked => "forked",
+    };
+    let code = if *state == LeaseState::Forked { Code::Fork } else { Code::Stale };
+    let same_instance = lease.instance_id == statement.instance_id
+        && lease.instance_key == statement.signing_key.thumbprint()
+        && statement.workload.lease_id == Some(*id.as_bytes());
+    let identity = verdict.claims().platform_identity();
+    let same_models = body.models.iter().map(|model| &model.model_id).eq(lease.models.iter())
+        && statement.workload.models.iter().all(|model| lease.models.contains(model));
+    vec![
+        Check::when(standing == "live", code, "lease to renew", "live", standing),
+        Check::when(
+            same_instance,
+            Code::Fork,
+            "instance of the lease",
+            format!("instance {}, its key, and this lease in its statement", hex::encode(lease.instance_id)),
+            hex::encode(statement.instance_id),
+        ),
+        Check::when(
+            identity == lease.platform_identity.as_deref(),
+            Code::PlatformNotAllowed,
+            "platform of the lease",
+            identity_text(lease.platform_identity.as_deref()),
+            identity_text(identity),
+        ),
+        Check::when(
+            same_models,
+            Code::Policy,
+            "models of the lease",
+            one_of(lease.models.iter().map(hex::encode)),
+            one_of(body.models.iter().map(|model| hex::encode(model.model_id))),
+        ),
+    ]
+}
+
+/// One wanted model: known, in the policy, and never older than what was released before.
+fn model(wanted: &WantedModel, known: Option<&KnownModel>, renewal: bool, rules: &ReleasePolicy) -> Vec<Check> {
+    let id = hex::encode(wanted.model_id);
+    let Some(known) = known else {
+        return vec![Check::fail(Code::Policy, "model", "a model that was deposited", format!("{id}, unknown"))];
+    };
+    let record = &known.record;
+    let least = rules.models.get(&record.name);
+    let mut checks = vec![
+        Check::when(
+            wanted.version == record.version,
+            Code::Policy,
+            format!("version of {}", record.name),
+            format!("{} (the version of model {id})", record.version),
+            wanted.version.to_string(),
+        ),
+        Check::when(
+            least.is_some_and(|least| record.version >= *least),
+            Code::Policy,
+            format!("{} in the policy", record.name),
+            least.map_or_else(|| "a name in [models]".to_owned(), |least| format!("version {least} or later")),
+            format!("{} version {}", record.name, record.version),
+        ),
+    ];
+    // A running instance keeps its model while a newer one is rolled out; a new one starts newer.
+    if !renewal {
+        checks.push(Check::when(
+            record.version >= known.released,
+            Code::Policy,
+            format!("rollback of {}", record.name),
+            format!("version {} or later, which was released before", known.released),
+            record.version.to_string(),
+        ));
+    }
+    checks
+}
+
+fn one_of(allowed: impl Iterator<Item = String>) -> String {
+    let allowed: Vec<String> = allowed.collect();
+    match allowed.as_slice() {
+        [] => "none".to_owned(),
+        [one] => one.clone(),
+        several => format!("one of {}", several.join(", ")),
+    }
+}
+
+fn identity_text(identity: Option<&[u8]>) -> String {
+    identity.map_or_else(|| "not shown".to_owned(), hex::encode)
+}

@@ -1,0 +1,433 @@
+//! The instance's side of the heartbeat, as a pure state machine (protocol.md A10).
+//!
+//! The keeper decides when to speak, what to say, and above all when serving must stop. Its
+//! clock is an argument that the host can neither stop nor set back ([`Monotonic`]).
+
+use std::time::Duration;
+
+use strongroom_attestation::{UnixTime, crypto};
+use strongroom_channel::cose::{SigningKey, VerifyingKey};
+
+use super::answer::Credential;
+use super::error::ReleaseError;
+use super::heartbeat::{Heartbeat, HeartbeatAnswer};
+use super::lease::Lease;
+use super::{HEARTBEAT_INTERVAL, LEAST_OFFLINE};
+
+/// A reading of a clock that only goes forward and counts suspended time too (on Linux,
+/// `CLOCK_BOOTTIME` of the guest). Its origin does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Monotonic(Duration);
+
+impl Monotonic {
+    /// The reading that lies this long after the clock's origin.
+    #[must_use]
+    pub fn from_duration(since_origin: Duration) -> Self {
+        Self(since_origin)
+    }
+
+    /// How long after `earlier` this reading is; zero if it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(wait))
+    }
+}
+
+/// Whether requests may be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Yes.
+    Serving,
+    /// Not now: the broker has been silent for too long. New requests are not decrypted and
+    /// running answers end as truncated. An answer brings the instance back.
+    Offline,
+    /// Never again under this lease: unload the model and wipe its memory.
+    Ended(End),
+}
+
+/// Why a lease is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The broker said so: revoked by its owner, or two copies of the instance were seen.
+    Revoked,
+    /// Its time is up.
+    Expired,
+}
+
+/// What an accepted answer brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeartbeatOutcome {
+    /// The broker's time when it answered.
+    pub broker_time: UnixTime,
+    /// A new instance certificate and its issuer, DER, when one came.
+    pub certificate: Option<Vec<Vec<u8>>>,
+    /// Every client credential, when any changed.
+    pub credentials: Option<Vec<Credential>>,
+    /// The standing from now on.
+    pub standing: Standing,
+}
+
+/// Keeps one lease alive.
+pub struct LeaseKeeper {
+    broker: VerifyingKey,
+    instance_id: [u8; 16],
+    lease: Lease,
+    /// SHA-256 of the last accepted answer; zeros before the first.
+    last_answer: [u8; 32],
+    /// When the last answered message was *sent*: the broker's word is at least this old.
+    heard: Monotonic,
+    /// The broker's time in the answer to it.
+    broker_time: UnixTime,
+    pending: Option<Pending>,
+    /// When the next message is due.
+    due: Monotonic,
+    revoked: bool,
+}
+
+struct Pending {
+    nonce: [u8; 16],
+    bytes: Vec<u8>,
+    first_sent: Monotonic,
+}
+
+impl LeaseKeeper {
+    /// Keeps `lease`, granted at `broker_time` in the answer to a request sent at `sent`.
+    #[must_use]
+    pub fn new(broker: VerifyingKey, lease: Lease, broker_time: UnixTime, sent: Monotonic) -> Self {
+        Self {
+            broker,
+            instance_id: lease.instance_id,
+            lease,
+            last_answer: [0; 32],
+            heard: sent,
+            broker_time,
+            pending: None,
+            due: sent.after(HEARTBEAT_INTERVAL),
+            revoked: false,
+        }
+    }
+
+    /// The lease as last granted.
+    #[must_use]
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// When [`LeaseKeeper::next`] wants to be called.
+    #[must_use]
+    pub fn due(&self) -> Monotonic {
+        self.due
+    }
+
+    /// The heartbeat to send now, signed by `instance_key`; the same bytes again until an
+    /// answer to them is accepted.
+    ///
+    /// # Errors
+    /// [`ReleaseError::Misuse`] when `instance_key` is not the lease's, and when the system
+    /// gives no randomness.
+    pub fn next(&mut self, now: Monotonic, instance_key: &SigningKey) -> Result<Vec<u8>, ReleaseError> {
+        self.due = now.after(HEARTBEAT_INTERVAL);
+        if let Some(pending) = &self.pending {
+            return Ok(pending.bytes.clone());
+        }
+        if instance_key.verifying_key().thumbprint() != self.lease.instance_key {
+            return Err(ReleaseError::Misuse("this is not the key of the lease"));
+        }
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|_| ReleaseError::Misuse("the system gives no randomness"))?;
+        let heartbeat = Heartbeat {
+            instance_id: self.instance_id,
+            nonce,
+            last_answer: self.last_answer,
+            lease_id: self.lease.lease_id,
+        };
+        let bytes = heartbeat.sign(instance_key);
+        self.pending = Some(Pending { nonce, bytes: bytes.clone(), first_sent: now });
+        Ok(bytes)
+    }
+
+    /// Takes an answer that arrived at `now`. Only the pinned broker's word on the pending
+    /// heartbeat changes anything; anything else is an error and leaves the keeper as it was.
+    ///
+    /// # Errors
+    /// [`ReleaseError::Authentication`], [`ReleaseError::Mismatch`] or a malformed answer.
+    pub fn answer(&mut self, bytes: &[u8], now: Monotonic) -> Result<HeartbeatOutcome, ReleaseError> {
+        let answer = HeartbeatAnswer::verify(bytes, &self.broker)?;
+        let pending = self.pending.as_ref().ok_or(ReleaseError::Mismatch("the heartbeat (none is pending)"))?;
+        if answer.nonce != pending.nonce || answer.heartbeat != crypto::sha256(&pending.bytes) {
+            return Err(ReleaseError::Mismatch("the heartbeat"));
+        }
+        let sent = pending.first_sent;
+        self.last_answer = crypto::sha256(bytes);
+        self.pending = None;
+        self.hear(answer.broker_time, sent);
+        self.revoked |= answer.revoked.contains(&self.lease.lease_id);
+        Ok(HeartbeatOutcome {
+            broker_time: answer.broker_time,
+            certificate: answer.certificate,
+            credentials: answer.credentials,
+            standing: self.standing(now),
+        })
+    }
+
+    /// Takes the lease that a renewal brought. The chain of heartbeats goes on.
+    ///
+    /// # Errors
+    /// [`ReleaseError::Mismatch`] when it is not the same lease of the same instance.
+    pub fn renewed(&mut self, lease: Lease, broker_time: UnixTime, sent: Monotonic) -> Result<(), ReleaseError> {
+        let same = lease.lease_id == self.lease.lease_id
+            && lease.instance_id == self.lease.instance_id
+            && lease.instance_key == self.lease.instance_key
+            && lease.models == self.lease.models;
+        if !same {
+            return Err(ReleaseError::Mismatch("the renewed lease"));
+        }
+        self.lease = lease;
+        self.hear(broker_time, sent);
+        Ok(())
+    }
+
+    /// Takes the broker's word on its time, given in answer to what was sent at `sent`.
+    ///
+    /// Nonce and hash bind an answer, its time does not: the stored answer to a heartbeat that
+    /// had to be repeated may be older than a renewal's. So the two values only rise. Each
+    /// word alone bounds the broker's clock from above, and the pair of the highest is never
+    /// below the better of the two bounds.
+    fn hear(&mut self, broker_time: UnixTime, sent: Monotonic) {
+        self.heard = self.heard.max(sent);
+        self.broker_time = self.broker_time.max(broker_time);
+    }
+
+    /// Whether requests may be served at `now`.
+    #[must_use]
+    pub fn standing(&self, now: Monotonic) -> Standing {
+        if self.revoked {
+            return Standing::Ended(End::Revoked);
+        }
+        if self.broker_time(now) >= self.lease.expires {
+            return Standing::Ended(End::Expired);
+        }
+        let grant = Duration::from_secs(self.lease.offline_grant).max(LEAST_OFFLINE);
+        if now.since(self.heard) >= grant {
+            return Standing::Offline;
+        }
+        Standing::Serving
+    }
+
+    /// Whether it is time to ask for a renewal.
+    #[must_use]
+    pub fn renewal_due(&self, now: Monotonic) -> bool {
+        self.broker_time(now) >= self.lease.renew_after
+    }
+
+    /// The latest that the broker's clock can show at `now`: its last word, and all the time
+    /// since that word's request was sent. So a lease may end early here, and never late.
+    #[must_use]
+    pub fn broker_time(&self, now: Monotonic) -> UnixTime {
+        let elapsed = now.since(self.heard);
+        let seconds = elapsed.as_secs().saturating_add(u64::from(elapsed.subsec_nanos() > 0));
+        self.broker_time.saturating_add_secs(seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_channel::deployment::DeploymentId;
+
+    use super::super::lease::LeaseId;
+    use super::*;
+
+    struct Pair {
+        broker: SigningKey,
+        instance: SigningKey,
+        keeper: LeaseKeeper,
+    }
+
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic::from_duration(Duration::from_secs(seconds))
+    }
+
+    fn time(seconds: u64) -> UnixTime {
+        UnixTime::from_secs(seconds)
+    }
+
+    /// A lease of an hour from broker time 1000, granted at monotonic second 100.
+    fn pair(offline_grant: u64) -> Pair {
+        let broker = SigningKey::from_seed([1; 32]);
+        let instance = SigningKey::from_seed([2; 32]);
+        let lease = Lease {
+            lease_id: LeaseId::from_bytes([3; 16]),
+            deployment: DeploymentId::parse("bank").unwrap(),
+            instance_id: [4; 16],
+            instance_key: instance.verifying_key().thumbprint(),
+            models: vec![[5; 32]],
+            not_before: time(1000),
+            expires: time(4600),
+            renew_after: time(2800),
+            policy_hash: [6; 32],
+            platform_identity: None,
+            offline_grant,
+        };
+        let keeper = LeaseKeeper::new(broker.verifying_key(), lease, time(1000), at(100));
+        Pair { broker, instance, keeper }
+    }
+
+    impl Pair {
+        fn beat(&mut self, seconds: u64) -> Vec<u8> {
+            self.keeper.next(at(seconds), &self.instance).unwrap()
+        }
+
+        fn reply(&self, heartbeat: &[u8], broker_time: u64) -> HeartbeatAnswer {
+            HeartbeatAnswer {
+                nonce: Heartbeat::peek(heartbeat).unwrap().nonce,
+                broker_time: time(broker_time),
+                certificate: None,
+                credentials: None,
+                revoked: vec![],
+                heartbeat: crypto::sha256(heartbeat),
+            }
+        }
+    }
+
+    #[test]
+    fn an_unanswered_heartbeat_is_repeated_byte_for_byte_and_an_answered_one_is_not() {
+        let mut pair = pair(0);
+        assert_eq!(pair.keeper.due(), at(103));
+        let first = pair.beat(103);
+        assert_eq!(pair.keeper.due(), at(106));
+        assert_eq!(pair.beat(106), first);
+        let answer = pair.reply(&first, 1006).sign(&pair.broker);
+        let outcome = pair.keeper.answer(&answer, at(106)).unwrap();
+        assert_eq!(outcome.standing, Standing::Serving);
+        let second = pair.beat(109);
+        assert_ne!(second, first);
+        let said = Heartbeat::verify(&second, &pair.instance.verifying_key()).unwrap();
+        assert_eq!(said.last_answer, crypto::sha256(&answer));
+    }
+
+    #[test]
+    fn silence_is_counted_from_the_sending_of_the_last_answered_heartbeat() {
+        let mut pair = pair(0);
+        let beat = pair.beat(103);
+        let answer = pair.reply(&beat, 1008).sign(&pair.broker);
+        // It arrives late; the grace still ends ten seconds after it was sent.
+        pair.keeper.answer(&answer, at(109)).unwrap();
+        assert_eq!(pair.keeper.standing(at(112)), Standing::Serving);
+        assert_eq!(pair.keeper.standing(at(113)), Standing::Offline);
+        // A retry does not move the start either: it is the same heartbeat.
+        let beat = pair.beat(114);
+        pair.beat(120);
+        let answer = pair.reply(&beat, 1018).sign(&pair.broker);
+        let outcome = pair.keeper.answer(&answer, at(123)).unwrap();
+        assert_eq!(outcome.standing, Standing::Serving);
+        assert_eq!(pair.keeper.standing(at(124)), Standing::Offline);
+    }
+
+    #[test]
+    fn the_policys_offline_grant_lengthens_the_grace_and_never_shortens_it() {
+        assert_eq!(pair(1).keeper.standing(at(109)), Standing::Serving);
+        assert_eq!(pair(60).keeper.standing(at(159)), Standing::Serving);
+        assert_eq!(pair(60).keeper.standing(at(160)), Standing::Offline);
+    }
+
+    #[test]
+    fn a_lease_ends_by_the_latest_time_that_the_broker_can_have() {
+        let mut pair = pair(86_400);
+        assert_eq!(pair.keeper.standing(at(100 + 3599)), Standing::Serving);
+        let end = Standing::Ended(End::Expired);
+        assert_eq!(pair.keeper.standing(at(100 + 3600)), end);
+        // The broker's clock runs ahead of ours: the lease ends with the broker's.
+        let beat = pair.beat(103);
+        let answer = pair.reply(&beat, 4599).sign(&pair.broker);
+        pair.keeper.answer(&answer, at(103)).unwrap();
+        assert_eq!(pair.keeper.standing(at(103)), Standing::Serving);
+        assert_eq!(pair.keeper.standing(at(104)), end);
+    }
+
+    #[test]
+    fn a_revoked_lease_stays_ended() {
+        let mut pair = pair(0);
+        let beat = pair.beat(103);
+        let mut answer = pair.reply(&beat, 1003);
+        answer.revoked = vec![LeaseId::from_bytes([3; 16])];
+        let signed = answer.sign(&pair.broker);
+        let end = Standing::Ended(End::Revoked);
+        assert_eq!(pair.keeper.answer(&signed, at(103)).unwrap().standing, end);
+        let beat = pair.beat(106);
+        let signed = pair.reply(&beat, 1006).sign(&pair.broker);
+        assert_eq!(pair.keeper.answer(&signed, at(106)).unwrap().standing, end);
+    }
+
+    #[test]
+    fn answers_by_another_key_or_to_another_heartbeat_change_nothing() {
+        let mut pair = pair(0);
+        let beat = pair.beat(103);
+        let good = pair.reply(&beat, 1003);
+        let stranger = SigningKey::from_seed([9; 32]);
+        let mut other_nonce = good.clone();
+        other_nonce.nonce = [0; 16];
+        let mut other_hash = good.clone();
+        other_hash.heartbeat = [0; 32];
+        for (defect, signed) in [
+            ("key", good.sign(&stranger)),
+            ("nonce", other_nonce.sign(&pair.broker)),
+            ("hash", other_hash.sign(&pair.broker)),
+        ] {
+            assert!(pair.keeper.answer(&signed, at(104)).is_err(), "{defect}");
+            assert_eq!(pair.beat(104), beat, "{defect}");
+        }
+        let signed = good.sign(&pair.broker);
+        pair.keeper.answer(&signed, at(105)).unwrap();
+        assert_eq!(
+            pair.keeper.answer(&signed, at(106)),
+            Err(ReleaseError::Mismatch("the heartbeat (none is pending)"))
+        );
+    }
+
+    #[test]
+    fn an_answer_that_was_stored_before_a_renewal_is_accepted_and_sets_nothing_back() {
+        let mut pair = pair(86_400);
+        let beat = pair.beat(103);
+        // Its answer is made at 1003 and lost; a renewal goes through meanwhile.
+        let stored = pair.reply(&beat, 1003).sign(&pair.broker);
+        let mut longer = pair.keeper.lease().clone();
+        longer.expires = time(8000);
+        pair.keeper.renewed(longer, time(2800), at(1900)).unwrap();
+        let before = pair.keeper.broker_time(at(2000));
+        assert_eq!(pair.beat(1903), beat, "the heartbeat is repeated");
+        pair.keeper.answer(&stored, at(1904)).unwrap();
+        assert_eq!(pair.keeper.broker_time(at(2000)), before);
+        assert_ne!(pair.beat(1906), beat, "the chain goes on");
+    }
+
+    #[test]
+    fn of_two_words_on_the_time_the_later_bound_is_kept() {
+        // The heartbeat was sent before the renewal, and answered by a clock that was ahead.
+        let mut pair = pair(86_400);
+        let beat = pair.beat(103);
+        let lease = pair.keeper.lease().clone();
+        pair.keeper.renewed(lease, time(1010), at(110)).unwrap();
+        let signed = pair.reply(&beat, 1500).sign(&pair.broker);
+        pair.keeper.answer(&signed, at(111)).unwrap();
+        assert_eq!(pair.keeper.broker_time(at(120)), time(1510));
+    }
+
+    #[test]
+    fn a_renewal_extends_the_same_lease_only() {
+        let mut pair = pair(86_400);
+        assert!(!pair.keeper.renewal_due(at(100 + 1799)));
+        assert!(pair.keeper.renewal_due(at(100 + 1800)));
+        let mut longer = pair.keeper.lease().clone();
+        longer.expires = time(8000);
+        let mut foreign = longer.clone();
+        foreign.instance_id = [0; 16];
+        assert!(pair.keeper.renewed(foreign, time(2800), at(1900)).is_err());
+        pair.keeper.renewed(longer, time(2800), at(1900)).unwrap();
+        assert_eq!(pair.keeper.standing(at(1900 + 5199)), Standing::Serving);
+        assert_eq!(pair.keeper.standing(at(1900 + 5200)), Standing::Ended(End::Expired));
+    }
+}

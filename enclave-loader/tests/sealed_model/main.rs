@@ -1,0 +1,12 @@
+//! The sealed model from outside: sealed, opened, read, interrupted, altered.
+
+mod damage;
+mod every_byte;
+mod fixture;
+mod page;
+mod recipients;
+mod resume;
+mod round_trip;
+mod sources;
+mod throughput;
+mod vectors;

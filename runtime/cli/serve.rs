@@ -1,0 +1,138 @@
+//! `strongroom serve`: the server in the confidential VM.
+
+use std::fs;
+use std::sync::Arc;
+
+use serde_json::json;
+use strongroom_attestation::Code;
+use strongroom_enclave_loader::release::ReleaseError;
+use strongroom_enclave_loader::{ProtectionReport, protect_process};
+use strongroom_runtime::{Config, EngineChoice, Event, EventSink, EvidenceSource, InstanceClock, Setup, StartError};
+
+use crate::arguments::Serve;
+use crate::exit_code::Exit;
+use crate::output::{Failure, Output};
+use crate::signals;
+
+pub(crate) async fn run(arguments: Serve, output: Output) -> Result<Exit, Failure> {
+    let config = config(&arguments)?;
+    if arguments.print_config_digest {
+        let digest = hex::encode(config.digest());
+        output.result(&json!({ "config_digest": digest }), &digest);
+        return Ok(Exit::Done);
+    }
+    protect(config.strict, output)?;
+    let source = source(&arguments, &config)?;
+    let setup =
+        Setup { config, source, clock: InstanceClock::system(), events: sink(output), engine: EngineChoice::Model };
+    let running = tokio::select! {
+        started = strongroom_runtime::start(setup) => started.map_err(|error| failure(&error))?,
+        () = signals::asked_to_end() => {
+            return Err(Failure::new(Exit::Failed, "STOPPED", "stopped on request before anything was served"));
+        }
+    };
+    tokio::select! {
+        end = running.lease_ended() => {
+            let message = format!("the broker ended the lease ({end:?}): no model is left to serve");
+            Err(Failure::new(Exit::Refused, "LEASE_ENDED", message))
+        }
+        () = signals::asked_to_end() => {
+            running.stop().await;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// File and flags together are the configuration as meant.
+fn config(arguments: &Serve) -> Result<Config, Failure> {
+    let text = fs::read_to_string(&arguments.config).map_err(|e| Failure::file(&arguments.config, &e))?;
+    let wrong = |error: strongroom_runtime::ConfigError| {
+        let message = format!("{}: {error}", arguments.config.display());
+        Failure::new(Exit::Usage, "CONFIG", message)
+    };
+    let mut config = Config::from_toml(&text).map_err(wrong)?;
+    if let Some(listen) = &arguments.listen {
+        config.listen.clone_from(listen);
+    }
+    config.strict |= arguments.strict;
+    config.checked().map_err(wrong)
+}
+
+/// Plaintext memory is a property of the process (decision 9): no core, undumpable.
+fn protect(strict: bool, output: Output) -> Result<(), Failure> {
+    let report = protect_process();
+    if report.is_complete() {
+        return Ok(());
+    }
+    let lacking = lacking(&report);
+    let lacking = lacking.join("; ");
+    if strict {
+        let message = format!("this system cannot keep plaintext off disk: {lacking}; mend it, or leave out --strict");
+        return Err(Failure::new(Exit::Refused, "UNPROTECTED_MEMORY", message));
+    }
+    output.note(format!("warning: {lacking}"));
+    Ok(())
+}
+
+fn lacking(report: &ProtectionReport) -> Vec<&'static str> {
+    let mut lacking = Vec::new();
+    if report.dumpable != Some(false) {
+        lacking.push("other processes of this user can read this one's memory");
+    }
+    if report.core_limit != Some(0) {
+        lacking.push("a crash would write a core file");
+    }
+    if report.swap != Some(false) {
+        lacking.push("memory can be swapped out: turn swap off");
+    }
+    lacking
+}
+
+#[cfg(feature = "simulated")]
+fn source(arguments: &Serve, config: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
+    use strongroom_runtime::{SimulatedSource, hardware_present};
+    use strongroom_simulated_platform::SimulatedDevice;
+
+    // A program that can simulate does not run where it could be mistaken (protocol.md A18).
+    if hardware_present() {
+        return Err(failure(&StartError::SimulatedOnHardware));
+    }
+    let Some(directory) = arguments.device.as_ref().filter(|_| arguments.simulated.is_some()) else {
+        return strongroom_runtime::detect().map_err(|error| failure(&error.into()));
+    };
+    let image = match &arguments.simulated_image {
+        Some(image) => image.clone(),
+        None => std::env::current_exe().map_err(|e| Failure::new(Exit::Failed, "IO", e))?,
+    };
+    let device = SimulatedDevice::from_directory(directory)
+        .map_err(|error| Failure::caused(Exit::Failed, "SIMULATED_DEVICE", &error))?
+        .with_measurement(crate::model::measured_image(&image)?)
+        .with_host_data(config.digest());
+    Ok(Arc::new(SimulatedSource::new(device)))
+}
+
+#[cfg(not(feature = "simulated"))]
+fn source(_: &Serve, _: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
+    strongroom_runtime::detect().map_err(|error| failure(&error.into()))
+}
+
+fn sink(output: Output) -> EventSink {
+    Arc::new(move |event: &Event| {
+        if output.json {
+            output.result(event, "");
+        } else {
+            output.note(event);
+        }
+    })
+}
+
+fn failure(error: &StartError) -> Failure {
+    let mut failure = Failure::caused(Exit::from_code(error.exit_code()), error.code(), error);
+    if let StartError::Release(ReleaseError::RefusedByBroker { code, checks, .. }) = error {
+        failure.checks.clone_from(checks);
+        if let Some(code) = Code::from_text(code) {
+            failure.message = format!("{}. {}", failure.message, code.advice());
+        }
+    }
+    failure
+}

@@ -1,0 +1,14 @@
+//! The running engine: a handle for the server, one thread that owns the model.
+
+mod handle;
+mod sampling;
+mod schedule;
+mod sequence;
+mod stop;
+
+pub use handle::{EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits};
+pub(crate) use sampling::SplitMix64;
+pub(crate) use schedule::{Forward, Part};
+
+#[cfg(test)]
+mod tests;

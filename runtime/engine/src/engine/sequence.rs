@@ -1,0 +1,139 @@
+//! One generation under way: its tokens, its cache, and what has been sent of its answer.
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::handle::{Event, FinishReason, Job, Place};
+use super::sampling::Sampler;
+use super::stop::StopFilter;
+use crate::error::EngineError;
+use crate::text::{Decoder, TextModel};
+
+/// A sequence in the batch.
+pub(crate) struct Sequence<C> {
+    /// What the model has computed of it.
+    pub(crate) cache: C,
+    /// The prompt, and after it the last generated token.
+    tokens: Vec<u32>,
+    /// How many of `tokens` are in the cache.
+    fed: usize,
+    prompt_tokens: usize,
+    produced: usize,
+    max_tokens: usize,
+    sampler: Sampler,
+    decoder: Decoder,
+    stop: StopFilter,
+    events: UnboundedSender<Event>,
+    place: Place,
+}
+
+impl<C> Sequence<C> {
+    pub(crate) fn new(job: Job, cache: C, text: &TextModel, context: usize) -> Self {
+        let Job { request, events, place } = job;
+        let prompt_tokens = request.prompt.len();
+        Self {
+            cache,
+            fed: 0,
+            prompt_tokens,
+            produced: 0,
+            max_tokens: request.max_tokens.min(context.saturating_sub(prompt_tokens)),
+            sampler: Sampler::new(request.temperature, request.top_p, request.top_k, request.seed),
+            decoder: text.decoder(),
+            stop: StopFilter::new(request.stop),
+            tokens: request.prompt,
+            events,
+            place,
+        }
+    }
+
+    /// The same sequence with another cache, when the model's is no longer needed.
+    pub(crate) fn without_cache(self) -> Sequence<()> {
+        Sequence {
+            cache: (),
+            tokens: self.tokens,
+            fed: self.fed,
+            prompt_tokens: self.prompt_tokens,
+            produced: self.produced,
+            max_tokens: self.max_tokens,
+            sampler: self.sampler,
+            decoder: self.decoder,
+            stop: self.stop,
+            events: self.events,
+            place: self.place,
+        }
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.events.is_closed()
+    }
+
+    /// It was asked for no token at all.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.produced >= self.max_tokens
+    }
+
+    /// It is past its prompt.
+    pub(crate) fn is_decoding(&self) -> bool {
+        self.produced > 0
+    }
+
+    /// How many of its tokens come next, given room for `budget`.
+    pub(crate) fn plan(&self, budget: usize) -> usize {
+        (self.tokens.len() - self.fed).min(budget)
+    }
+
+    /// The next `count` tokens to compute, the cache to compute them into, and whether they
+    /// are the last before a new token is due.
+    pub(crate) fn take(&mut self, count: usize) -> (&[u32], &mut C, bool) {
+        let (start, end) = (self.fed, self.fed + count);
+        self.fed = end;
+        (&self.tokens[start..end], &mut self.cache, end == self.tokens.len())
+    }
+
+    /// Picks the next token from `scores` and sends what text it gives.
+    /// Returns the reason when this ended the generation.
+    pub(crate) fn advance(&mut self, scores: &[f32], text: &TextModel) -> Result<Option<FinishReason>, EngineError> {
+        // Rows of the output matrix beyond the vocabulary are padding.
+        let known = scores.get(..text.vocabulary()).unwrap_or(scores);
+        let token = self.sampler.pick(known)?;
+        if text.ends_turn(token) {
+            return Ok(Some(FinishReason::Stop));
+        }
+        self.produced += 1;
+        // The prompt is in the cache: one slot is all that is still needed.
+        self.tokens.clear();
+        self.tokens.push(token);
+        self.fed = 0;
+        let piece = self.decoder.push(token);
+        let passed = self.stop.push(&piece);
+        self.send_text(passed.text);
+        if passed.stopped {
+            // Nothing of the decoder's rest may follow a stop text.
+            self.decoder = text.decoder();
+            return Ok(Some(FinishReason::Stop));
+        }
+        Ok(self.is_complete().then_some(FinishReason::Length))
+    }
+
+    /// Sends what was held back, and the end. A receiver that is gone is no error.
+    pub(crate) fn finish(mut self, reason: FinishReason) {
+        let rest = self.decoder.finish();
+        let passed = self.stop.push(&rest);
+        let held = if passed.stopped { String::new() } else { self.stop.finish() };
+        self.send_text(passed.text + &held);
+        // Whoever sees the end may submit again at once: cache and place are free before it.
+        drop(self.cache);
+        drop(self.place);
+        let _ = self.events.send(Event::Done {
+            reason,
+            prompt_tokens: self.prompt_tokens,
+            completion_tokens: self.produced,
+        });
+    }
+
+    fn send_text(&self, text: String) {
+        if !text.is_empty() {
+            let _ = self.events.send(Event::Text(text));
+        }
+    }
+}

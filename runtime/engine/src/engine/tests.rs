@@ -1,0 +1,227 @@
+//! The engine from outside: scripted where only the machinery matters, the tiny model where
+//! numbers do.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::error::SubmitError;
+use crate::files::MemoryFiles;
+use crate::load::{LoadOptions, load};
+use crate::scripted::{Gate, Script};
+use crate::tiny::tiny_model;
+
+struct Answer {
+    text: String,
+    pieces: usize,
+    reason: FinishReason,
+    prompt_tokens: usize,
+    completion_tokens: usize,
+}
+
+fn drain(mut generation: Generation) -> Answer {
+    let (mut text, mut pieces) = (String::new(), 0);
+    while let Some(event) = generation.next_blocking() {
+        match event {
+            Event::Text(piece) => {
+                assert!(!piece.is_empty());
+                text.push_str(&piece);
+                pieces += 1;
+            }
+            Event::Done { reason, prompt_tokens, completion_tokens } => {
+                assert!(generation.next_blocking().is_none(), "nothing follows the end");
+                return Answer { text, pieces, reason, prompt_tokens, completion_tokens };
+            }
+        }
+    }
+    panic!("the stream ended without Done");
+}
+
+fn request(engine: &EngineHandle, prompt: &str) -> GenerationRequest {
+    GenerationRequest::greedy(engine.text().encode(prompt).unwrap(), 1000)
+}
+
+fn tiny(limits: Limits) -> EngineHandle {
+    let files = MemoryFiles::new().with("tiny.gguf", tiny_model(7));
+    EngineHandle::spawn(load(&files, &LoadOptions::default(), &|_, _| ()).unwrap(), limits).unwrap()
+}
+
+#[test]
+fn a_script_is_said_in_whole_characters() {
+    let script = "Grüße 🦀 then the strongroom keeps the key ✓";
+    let engine = EngineHandle::scripted(Script::says(script)).unwrap();
+    let answer = drain(engine.submit(request(&engine, "hi")).unwrap());
+    assert_eq!((answer.text.as_str(), answer.reason), (script, FinishReason::Stop));
+    assert!(answer.pieces > 5);
+    assert_eq!(answer.prompt_tokens, 2);
+    assert_eq!(answer.completion_tokens, engine.text().encode(script).unwrap().len());
+}
+
+#[test]
+fn an_echo_is_the_prompt_even_over_many_chunks() {
+    let engine = EngineHandle::scripted(Script::echoes()).unwrap();
+    let prompt = "canary 4711; ".repeat(60);
+    assert_eq!(drain(engine.submit(request(&engine, &prompt)).unwrap()).text, prompt);
+}
+
+#[test]
+fn a_stop_text_ends_the_answer_and_is_not_shown() {
+    let engine = EngineHandle::scripted(Script::says("one strong END two")).unwrap();
+    let stop = vec!["ng END".to_owned()];
+    let answer = drain(engine.submit(GenerationRequest { stop, ..request(&engine, "x") }).unwrap());
+    assert_eq!((answer.text.as_str(), answer.reason), ("one stro", FinishReason::Stop));
+}
+
+#[test]
+fn text_held_back_for_a_stop_text_comes_at_the_end() {
+    let engine = EngineHandle::scripted(Script::says("almost EN")).unwrap();
+    let stop = vec!["END".to_owned()];
+    let answer = drain(engine.submit(GenerationRequest { stop, ..request(&engine, "x") }).unwrap());
+    assert_eq!((answer.text.as_str(), answer.reason), ("almost EN", FinishReason::Stop));
+}
+
+#[test]
+fn max_tokens_cuts_the_answer() {
+    let engine = EngineHandle::scripted(Script::says("abcdef")).unwrap();
+    for (max_tokens, wanted) in [(0, ""), (3, "abc")] {
+        let answer = drain(engine.submit(GenerationRequest { max_tokens, ..request(&engine, "x") }).unwrap());
+        assert_eq!((answer.text.as_str(), answer.reason), (wanted, FinishReason::Length));
+        assert_eq!(answer.completion_tokens, max_tokens);
+    }
+}
+
+#[test]
+fn a_character_cut_by_max_tokens_is_marked() {
+    let engine = EngineHandle::scripted(Script::says("€")).unwrap();
+    let answer = drain(engine.submit(GenerationRequest { max_tokens: 2, ..request(&engine, "x") }).unwrap());
+    assert_eq!((answer.text.as_str(), answer.reason), ("\u{FFFD}", FinishReason::Length));
+}
+
+#[test]
+fn a_failing_model_fails_the_request_and_not_the_engine() {
+    let engine = EngineHandle::scripted(Script::fails()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(drain(engine.submit(request(&engine, "x")).unwrap()).reason, FinishReason::Failed);
+    }
+    assert_eq!(engine.in_flight(), 0);
+}
+
+#[test]
+fn a_full_engine_is_busy_until_a_place_is_free() {
+    let gate = Gate::closed();
+    let script = Script::says("done").behind(&gate).limits(Limits { max_streams: 1, queue: 1 });
+    let engine = EngineHandle::scripted(script).unwrap();
+    let [first, second] = std::array::from_fn(|_| engine.submit(request(&engine, "x")).unwrap());
+    let refused = engine.submit(request(&engine, "x")).err();
+    assert_eq!(refused, Some(SubmitError::Busy { streams: 1, queue: 1 }));
+    gate.open();
+    assert_eq!(drain(first).text, "done");
+    assert_eq!(drain(second).text, "done");
+    assert_eq!(drain(engine.submit(request(&engine, "x")).unwrap()).text, "done");
+}
+
+#[test]
+fn a_dropped_generation_frees_its_place() {
+    let gate = Gate::closed();
+    let script = Script::says("done ".repeat(500)).behind(&gate).limits(Limits { max_streams: 1, queue: 2 });
+    let engine = EngineHandle::scripted(script).unwrap();
+    let running = engine.submit(request(&engine, "x")).unwrap();
+    let waiting = engine.submit(request(&engine, "x")).unwrap();
+    let kept = engine.submit(GenerationRequest { max_tokens: 2, ..request(&engine, "x") }).unwrap();
+    drop(running);
+    drop(waiting);
+    gate.open();
+    assert_eq!(drain(kept).reason, FinishReason::Length);
+    assert_eq!(engine.in_flight(), 0);
+}
+
+#[test]
+fn stopping_cancels_what_runs_and_what_waits() {
+    let gate = Gate::closed();
+    let script = Script::says("word ".repeat(500)).behind(&gate).limits(Limits { max_streams: 1, queue: 1 });
+    let engine = EngineHandle::scripted(script).unwrap();
+    let both: [Generation; 2] = std::array::from_fn(|_| engine.submit(request(&engine, "x")).unwrap());
+    engine.stop();
+    gate.open();
+    for generation in both {
+        assert_eq!(drain(generation).reason, FinishReason::Cancelled);
+    }
+    assert_eq!(engine.submit(request(&engine, "x")).err(), Some(SubmitError::Stopped));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(engine.stopped());
+    engine.stop();
+}
+
+#[test]
+fn a_model_is_dropped_before_stopped_returns() {
+    let engine = tiny(Limits::default());
+    let shared = Arc::downgrade(engine.text());
+    engine.stop();
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(engine.stopped());
+    drop(engine);
+    assert!(shared.upgrade().is_none());
+}
+
+#[test]
+fn requests_without_meaning_are_refused_with_the_reason() {
+    let engine = EngineHandle::scripted(Script::echoes()).unwrap();
+    let good = request(&engine, "x");
+    let context = engine.text().context_length();
+    let too_long = GenerationRequest { prompt: vec![5; context], ..good.clone() };
+    assert_eq!(engine.submit(too_long).err(), Some(SubmitError::PromptTooLong { tokens: context, limit: context - 1 }));
+    let vocabulary = engine.text().vocabulary() as u32;
+    for bad in [
+        GenerationRequest { prompt: Vec::new(), ..good.clone() },
+        GenerationRequest { prompt: vec![vocabulary], ..good.clone() },
+        GenerationRequest { temperature: f32::NAN, ..good.clone() },
+        GenerationRequest { temperature: -1.0, ..good.clone() },
+        GenerationRequest { top_p: 0.0, ..good.clone() },
+        GenerationRequest { top_p: 1.5, ..good.clone() },
+        GenerationRequest { stop: vec![String::new(); 17], ..good.clone() },
+        GenerationRequest { stop: vec!["x".repeat(2000)], ..good.clone() },
+    ] {
+        assert!(matches!(engine.submit(bad), Err(SubmitError::Invalid { .. })));
+    }
+    assert_eq!(engine.in_flight(), 0);
+}
+
+#[test]
+fn a_batch_answers_as_one_by_one() {
+    let prompts: Vec<String> =
+        (0..6).map(|index| format!("{index} {}", " the strongroom keeps a secret".repeat(1 + index * 5))).collect();
+    let answers = |engine: &EngineHandle, together: bool| -> Vec<String> {
+        let start =
+            |prompt: &String| engine.submit(GenerationRequest { max_tokens: 24, ..request(engine, prompt) }).unwrap();
+        if together {
+            let started: Vec<_> = prompts.iter().map(start).collect();
+            started.into_iter().map(|generation| drain(generation).text).collect()
+        } else {
+            prompts.iter().map(|prompt| drain(start(prompt)).text).collect()
+        }
+    };
+    let engine = tiny(Limits { max_streams: 4, queue: 8 });
+    let alone = answers(&engine, false);
+    assert_eq!(answers(&engine, true), alone);
+    let distinct: std::collections::HashSet<_> = alone.iter().collect();
+    assert!(distinct.len() > 3, "the model looks at its prompt: {alone:?}");
+}
+
+#[test]
+fn equal_seeds_sample_equally() {
+    let engine = tiny(Limits::default());
+    let sample = |seed| {
+        let request = GenerationRequest { temperature: 1.0, seed, max_tokens: 30, ..request(&engine, " the key") };
+        drain(engine.submit(request).unwrap()).text
+    };
+    assert_eq!(sample(1), sample(1));
+    assert_ne!(sample(1), sample(2));
+}
+
+#[test]
+fn the_context_ends_an_answer() {
+    let files = MemoryFiles::new().with("tiny.gguf", tiny_model(7));
+    let options = LoadOptions { max_context: 300, ..LoadOptions::default() };
+    let engine = EngineHandle::spawn(load(&files, &options, &|_, _| ()).unwrap(), Limits::default()).unwrap();
+    let request = GenerationRequest::greedy(vec![70; 295], 100);
+    let answer = drain(engine.submit(request).unwrap());
+    assert_eq!((answer.reason, answer.completion_tokens), (FinishReason::Length, 5));
+}

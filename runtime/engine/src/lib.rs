@@ -1,0 +1,34 @@
+//! Inference on candle: weights, tokenizer, chat template, sampling and batching, and nothing
+//! of confidential computing. A model's files arrive through [`ModelFiles`] (the sealed-model
+//! reader is one), so plaintext weights meet neither a disk nor a memory map.
+//!
+//! ```text
+//! ModelFiles ─► load ─┬─► TextModel: chat template ─► tokens, tokens ─► text
+//!                     └─► the transformer ─► EngineHandle::spawn ─► one thread, many streams
+//! submit(tokens) ─► Generation: Text, Text, …, Done
+//! ```
+//!
+//! Read: GGUF (`qwen2`, `llama`) and safetensors (`config.json` of the same families).
+//! The files are taken as hostile: they are bounded and checked, and what is not understood is
+//! refused with its name. What a user writes never becomes a special token (`text/prompt.rs`).
+
+mod config;
+mod engine;
+mod error;
+mod files;
+mod gguf;
+mod limits;
+mod load;
+mod model;
+mod scripted;
+mod text;
+mod tiny;
+mod weights;
+
+pub use engine::{EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits};
+pub use error::{EngineError, SubmitError, TemplateError, TokenizeError};
+pub use files::{MemoryFiles, ModelFile, ModelFiles, PlainDirectory, PlainFile, ReadSeek};
+pub use load::{LoadOptions, Loaded, load};
+pub use scripted::{Gate, Script};
+pub use text::{ChatMessage, Decoder, TextModel};
+pub use tiny::tiny_model;

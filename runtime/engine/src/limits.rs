@@ -1,0 +1,54 @@
+//! Limits and defaults, in one place. A model file comes from a publisher whom the engine
+//! does not trust to be well-behaved: each number below bounds what such a file can cost.
+
+/// Bytes of a GGUF header (metadata and tensor table). The largest vocabularies in use need about 12 MiB.
+pub(crate) const GGUF_HEADER_BYTES: u64 = 128 << 20;
+/// Entries of GGUF metadata; models in use have fewer than 100.
+pub(crate) const GGUF_METADATA_ENTRIES: u64 = 4096;
+/// Tensors in one model; 126 layers of a 405-billion-parameter Llama make 1,137.
+pub(crate) const TENSORS: u64 = 65_536;
+/// Bytes of one metadata key or tensor name.
+pub(crate) const NAME_BYTES: u64 = 1024;
+/// Bytes of one metadata text, which covers the longest chat templates in use many times.
+pub(crate) const TEXT_BYTES: u64 = 4 << 20;
+/// Elements of one metadata array: vocabularies and merges have fewer than 300,000.
+pub(crate) const ARRAY_ELEMENTS: u64 = 4 << 20;
+/// Elements of one tensor.
+pub(crate) const TENSOR_ELEMENTS: u64 = 1 << 38;
+/// Bytes of a safetensors header.
+pub(crate) const SAFETENSORS_HEADER_BYTES: u64 = 64 << 20;
+/// Bytes of a JSON file beside the weights (`tokenizer.json` of a large vocabulary has about 20 MiB).
+pub(crate) const JSON_FILE_BYTES: u64 = 96 << 20;
+/// Tokens in a vocabulary.
+pub(crate) const VOCABULARY: usize = 1 << 20;
+/// Layers of a transformer.
+pub(crate) const LAYERS: u64 = 1024;
+/// Width of the residual stream, and of the feed-forward part.
+pub(crate) const WIDTH: u64 = 1 << 18;
+/// Attention heads in a layer.
+pub(crate) const HEADS: u64 = 1024;
+/// Positions that a model may say it was trained for.
+pub(crate) const CONTEXT: u64 = 1 << 24;
+
+/// Bytes that a chat template may write.
+pub(crate) const TEMPLATE_OUTPUT_BYTES: usize = 16 << 20;
+/// Instructions that a chat template may execute (well under a second; a message takes about 50).
+pub(crate) const TEMPLATE_FUEL: u64 = 5_000_000;
+/// Characters of a template's own refusal that are passed on.
+pub(crate) const TEMPLATE_REFUSAL: usize = 300;
+/// Nesting of macros and blocks in a chat template.
+pub(crate) const TEMPLATE_RECURSION: usize = 64;
+
+/// Positions that a sequence may have unless [`crate::LoadOptions`] says otherwise; the
+/// cache of one sequence of a 0.5-billion-parameter model is then at most 200 MB.
+pub(crate) const DEFAULT_CONTEXT: usize = 8192;
+/// Positions of room that a new cache starts with.
+pub(crate) const CACHE_START: usize = 256;
+/// Prompt tokens in one step while another stream is decoding, so that it does not stall.
+pub(crate) const PREFILL_SHARED: usize = 64;
+/// Prompt tokens in one step when nobody else waits.
+pub(crate) const PREFILL_ALONE: usize = 128;
+/// Texts that end a generation.
+pub(crate) const STOP_TEXTS: usize = 16;
+/// Bytes of one text that ends a generation.
+pub(crate) const STOP_BYTES: usize = 1024;

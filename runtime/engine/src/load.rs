@@ -1,0 +1,127 @@
+//! From files to a model that can run.
+
+use std::sync::Arc;
+
+use crate::config::ModelConfig;
+use crate::error::EngineError;
+use crate::files::{self, ModelFile, ModelFiles};
+use crate::gguf::Header;
+use crate::limits::DEFAULT_CONTEXT;
+use crate::model::Transformer;
+use crate::text::{self, TextModel};
+use crate::weights::{GgufWeights, SafetensorsWeights, Weights};
+
+/// How to load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Threads that repack weights; 0 is one a processor. (Arithmetic runs on candle's own
+    /// pool, which `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS` set for the process.)
+    pub threads: usize,
+    /// Positions that a sequence may have at most; a model trained for fewer keeps its own
+    /// limit. Each running stream may need a cache of this length.
+    pub max_context: usize,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { threads: 0, max_context: DEFAULT_CONTEXT }
+    }
+}
+
+/// A model in memory, ready for [`crate::EngineHandle::spawn`].
+pub struct Loaded {
+    pub(crate) text: Arc<TextModel>,
+    pub(crate) model: Transformer,
+}
+
+impl Loaded {
+    /// The tokenizer and chat template.
+    #[must_use]
+    pub fn text(&self) -> &Arc<TextModel> {
+        &self.text
+    }
+}
+
+/// Loads a model, tensor by tensor. `progress` hears how many bytes of weights are done, and of
+/// how many.
+///
+/// # Errors
+/// [`EngineError`], by cause; nothing of the model stays in memory then.
+pub fn load(files: &dyn ModelFiles, options: &LoadOptions, progress: &dyn Fn(u64, u64)) -> Result<Loaded, EngineError> {
+    let threads = match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let (config, text, mut weights) = match Source::find(files)? {
+        Source::Gguf(file) => {
+            let mut reader = files::open(files, &file.path)?;
+            let header = Header::read(&mut reader, file.len)?;
+            let config = ModelConfig::from_gguf(&header.metadata)?;
+            let text = gguf_text(&header, &config, options)?;
+            let weights = GgufWeights::new(file.path, reader, header.tensors, threads, progress);
+            (config, text, Weights::Gguf(weights))
+        }
+        Source::Safetensors => {
+            let (config, text) = json_text(files, options)?;
+            (config, text, Weights::Safetensors(SafetensorsWeights::open(files, progress)?))
+        }
+    };
+    let model = Transformer::load(config, &mut weights, text.context_length(), text.vocabulary())?;
+    Ok(Loaded { text: Arc::new(text), model })
+}
+
+/// The tokenizer and template alone.
+pub(crate) fn load_text(files: &dyn ModelFiles, options: &LoadOptions) -> Result<TextModel, EngineError> {
+    match Source::find(files)? {
+        Source::Gguf(file) => {
+            let header = Header::read(&mut files::open(files, &file.path)?, file.len)?;
+            let config = ModelConfig::from_gguf(&header.metadata)?;
+            gguf_text(&header, &config, options)
+        }
+        Source::Safetensors => Ok(json_text(files, options)?.1),
+    }
+}
+
+/// Which files make up the model.
+enum Source {
+    Gguf(ModelFile),
+    Safetensors,
+}
+
+impl Source {
+    fn find(files: &dyn ModelFiles) -> Result<Self, EngineError> {
+        let mut gguf: Vec<ModelFile> = files.files().into_iter().filter(|file| file.path.ends_with(".gguf")).collect();
+        match (gguf.pop(), gguf.is_empty()) {
+            (Some(file), true) => Ok(Self::Gguf(file)),
+            (Some(_), false) => Err(EngineError::unsupported("a model in several GGUF files", "more than one *.gguf")),
+            (None, _) if SafetensorsWeights::are_in(files) => Ok(Self::Safetensors),
+            (None, _) => {
+                let mut names: Vec<String> = files.files().into_iter().map(|file| file.path).collect();
+                names.sort();
+                names.truncate(10);
+                Err(EngineError::NoWeights { found: names.join(", ") })
+            }
+        }
+    }
+}
+
+fn gguf_text(header: &Header, config: &ModelConfig, options: &LoadOptions) -> Result<TextModel, EngineError> {
+    let parts = text::from_gguf(&header.metadata)?;
+    TextModel::new(parts, config.architecture, context(config, options))
+}
+
+fn json_text(files: &dyn ModelFiles, options: &LoadOptions) -> Result<(ModelConfig, TextModel), EngineError> {
+    let required =
+        |path: &str| files::json(files, path)?.ok_or_else(|| EngineError::MissingFile { path: path.to_owned() });
+    let config = ModelConfig::from_json(&required("config.json")?)?;
+    let tokenizer = required("tokenizer.json")?;
+    let tokenizer_config = files::json(files, "tokenizer_config.json")?.unwrap_or_default();
+    let generation = files::json(files, "generation_config.json")?.unwrap_or_default();
+    let parts = text::from_json(&tokenizer, &tokenizer_config, &generation)?;
+    let text = TextModel::new(parts, config.architecture, context(&config, options))?;
+    Ok((config, text))
+}
+
+fn context(config: &ModelConfig, options: &LoadOptions) -> usize {
+    config.context.min(options.max_context).max(2)
+}

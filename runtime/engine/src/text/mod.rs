@@ -1,0 +1,166 @@
+//! Everything between text and tokens: tokenizer, chat template, special tokens.
+
+mod alphabet;
+mod decoder;
+mod prompt;
+mod python;
+mod source;
+mod template;
+mod tokenizer;
+
+use std::sync::Arc;
+
+use crate::config::Architecture;
+use crate::error::{EngineError, TemplateError, TokenizeError};
+use template::ChatTemplate;
+use tokenizer::Tokenizer;
+
+pub(crate) use alphabet::character;
+pub use decoder::Decoder;
+pub(crate) use source::{TextParts, from_gguf, from_json};
+#[cfg(test)]
+pub(crate) use tokenizer::{Kind, Splitting, Vocabulary};
+
+/// One message of a chat.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ChatMessage {
+    /// `system`, `developer`, `user`, `assistant` or `tool`.
+    pub role: String,
+    /// What it says: any text, taken literally.
+    pub content: String,
+}
+
+/// Contents stay out of logs.
+impl std::fmt::Debug for ChatMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ChatMessage({}, {} bytes)", self.role, self.content.len())
+    }
+}
+
+/// A model's tokenizer, chat template and special tokens. Shared by the server, which turns
+/// messages into tokens, and the engine, which turns tokens into text.
+pub struct TextModel {
+    tokenizer: Arc<Tokenizer>,
+    template: Option<ChatTemplate>,
+    /// The token that starts a text, where the model wants one before plain completions.
+    start: Option<u32>,
+    /// Tokens that end a turn.
+    ends: Vec<u32>,
+    context: usize,
+    architecture: Architecture,
+}
+
+impl TextModel {
+    pub(crate) fn new(parts: TextParts, architecture: Architecture, context: usize) -> Result<Self, EngineError> {
+        let TextParts { vocabulary, start, ends, template, start_text, end_text } = parts;
+        let tokenizer = Tokenizer::new(vocabulary)?;
+        if ends.is_empty() || ends.iter().any(|&token| token as usize >= tokenizer.len()) {
+            return Err(EngineError::malformed("the tokenizer", "no token ends a turn"));
+        }
+        let template = template.map(|source| ChatTemplate::new(&source, start_text, end_text)).transpose()?;
+        Ok(Self { tokenizer: Arc::new(tokenizer), template, start, ends, context, architecture })
+    }
+
+    /// The tokens of a plain text. What looks like a special token in it is only text.
+    ///
+    /// # Errors
+    /// [`TokenizeError`] for a text that the model's splitting rule gives up on.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
+        self.tokenizer.encode(text)
+    }
+
+    /// The same with the token that starts a text in front, where the model was trained with
+    /// one: the prompt of a plain completion.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_completion(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
+        let mut tokens: Vec<u32> = self.start.into_iter().collect();
+        tokens.extend(self.encode(text)?);
+        Ok(tokens)
+    }
+
+    /// The prompt of a chat: the template's special tokens as such, the messages' contents as
+    /// plain text whatever they contain.
+    ///
+    /// # Errors
+    /// [`TemplateError`] says who is to blame: messages, template, or limits.
+    pub fn encode_chat(
+        &self,
+        messages: &[ChatMessage],
+        add_generation_prompt: bool,
+    ) -> Result<Vec<u32>, TemplateError> {
+        prompt::encode_chat(self.template()?, &self.tokenizer, messages, add_generation_prompt)
+    }
+
+    /// The rendered template, to look at. Its tokens are *not* `encode` of it, since a text does
+    /// not say which of its parts came from a user: see [`Self::encode_chat`].
+    ///
+    /// # Errors
+    /// As [`Self::encode_chat`].
+    pub fn apply_chat_template(
+        &self,
+        messages: &[ChatMessage],
+        add_generation_prompt: bool,
+    ) -> Result<String, TemplateError> {
+        self.template()?.render(messages, add_generation_prompt)
+    }
+
+    /// A decoder for one answer.
+    #[must_use]
+    pub fn decoder(&self) -> Decoder {
+        Decoder::new(self.tokenizer.clone())
+    }
+
+    /// The text of some tokens, special ones left out, broken characters replaced.
+    #[must_use]
+    pub fn decode(&self, tokens: &[u32]) -> String {
+        let mut decoder = self.decoder();
+        let mut text: String = tokens.iter().map(|&token| decoder.push(token)).collect();
+        text.push_str(&decoder.finish());
+        text
+    }
+
+    /// Positions that a sequence may have, prompt and answer together.
+    #[must_use]
+    pub fn context_length(&self) -> usize {
+        self.context
+    }
+
+    /// The model's family, as its file names it.
+    #[must_use]
+    pub fn architecture(&self) -> &'static str {
+        self.architecture.name()
+    }
+
+    /// Number of tokens.
+    #[must_use]
+    pub fn vocabulary(&self) -> usize {
+        self.tokenizer.len()
+    }
+
+    /// Whether the model brings a chat template.
+    #[must_use]
+    pub fn has_chat_template(&self) -> bool {
+        self.template.is_some()
+    }
+
+    pub(crate) fn ends_turn(&self, token: u32) -> bool {
+        self.ends.contains(&token)
+    }
+
+    pub(crate) fn end_of_turn(&self) -> u32 {
+        self.ends[0]
+    }
+
+    pub(crate) fn is_special(&self, token: u32) -> bool {
+        self.tokenizer.is_special(token)
+    }
+
+    fn template(&self) -> Result<&ChatTemplate, TemplateError> {
+        self.template.as_ref().ok_or(TemplateError::Absent)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! From messages to tokens, so that nothing a user writes becomes a special token.
+//!
+//! A template mixes its own text, in which `<|im_end|>` ends a turn, with the users' contents,
+//! in which it must be ten ordinary characters. The rendered text alone does not tell them
+//! apart. So, before rendering, every character of a content with which some special token
+//! begins or ends (`<` and `>` as a rule) is replaced by a stand-in, a private-use character
+//! that occurs neither in a content nor in the template. Then:
+//!
+//! 1. the template renders; strings pass through it whole, trimmed, or cut;
+//! 2. special tokens are looked for in the result: none can begin or end in a content, because
+//!    the characters for it are not there;
+//! 3. in the text between them, stand-ins turn back into the characters they stand for;
+//! 4. each piece is tokenized as plain text, by a tokenizer that knows no special tokens.
+//!
+//! Roles are a closed set and are passed as they are. What remains is a template that by its own
+//! design encloses a content in the two halves of a special token; the template is the model
+//! publisher's word on how prompts look, and such a one would be meant so.
+
+use std::collections::BTreeSet;
+
+use super::ChatMessage;
+use super::template::ChatTemplate;
+use super::tokenizer::Tokenizer;
+use crate::error::{TemplateError, TokenizeError};
+
+/// The private-use planes, from which stand-ins are taken.
+const PRIVATE: std::ops::Range<u32> = 0xF_0000..0xF_FFFE;
+
+/// The prompt's tokens. See the module for why they are made this way.
+pub(super) fn encode_chat(
+    template: &ChatTemplate,
+    tokenizer: &Tokenizer,
+    messages: &[ChatMessage],
+    add_generation_prompt: bool,
+) -> Result<Vec<u32>, TemplateError> {
+    let stand_ins = StandIns::new(tokenizer, template.source(), messages)?;
+    let hidden: Vec<ChatMessage> = messages
+        .iter()
+        .map(|message| ChatMessage { role: message.role.clone(), content: stand_ins.hide(&message.content) })
+        .collect();
+    let rendered = template.render(&hidden, add_generation_prompt)?;
+    let mut tokens = Vec::new();
+    for piece in split(&rendered, tokenizer.specials()) {
+        match piece {
+            Piece::Special(token) => tokens.push(token),
+            Piece::Text(text) => tokens.extend(tokenizer.encode(&stand_ins.reveal(text))?),
+        }
+    }
+    Ok(tokens)
+}
+
+/// The characters to hide, and the first of the characters that stand for them.
+struct StandIns {
+    hidden: Vec<char>,
+    first: u32,
+}
+
+impl StandIns {
+    fn new(tokenizer: &Tokenizer, template: &str, messages: &[ChatMessage]) -> Result<Self, TokenizeError> {
+        let edges: BTreeSet<char> = tokenizer
+            .specials()
+            .iter()
+            .flat_map(|(text, _)| [text.chars().next(), text.chars().next_back()])
+            .flatten()
+            .collect();
+        let hidden: Vec<char> = edges.into_iter().collect();
+        let contents = messages.iter().map(|message| message.content.as_str());
+        let used: BTreeSet<u32> = contents
+            .chain([template])
+            .flat_map(str::chars)
+            .map(u32::from)
+            .filter(|number| PRIVATE.contains(number))
+            .collect();
+        // A run of unused private characters, long enough for all.
+        let length = hidden.len() as u32;
+        let mut first = PRIVATE.start;
+        while let Some(&taken) = used.range(first..first.saturating_add(length)).next_back() {
+            first = taken + 1;
+        }
+        if first.saturating_add(length) > PRIVATE.end {
+            return Err(TokenizeError);
+        }
+        Ok(Self { hidden, first })
+    }
+
+    fn hide(&self, content: &str) -> String {
+        let stand_in = |character| {
+            let index = self.hidden.binary_search(&character).ok()?;
+            char::from_u32(self.first + index as u32)
+        };
+        content.chars().map(|character| stand_in(character).unwrap_or(character)).collect()
+    }
+
+    fn reveal(&self, text: &str) -> String {
+        let original = |character| {
+            let index = u32::from(character).checked_sub(self.first)?;
+            self.hidden.get(index as usize).copied()
+        };
+        text.chars().map(|character| original(character).unwrap_or(character)).collect()
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Piece<'a> {
+    Text(&'a str),
+    Special(u32),
+}
+
+/// Cuts `text` at special tokens, the earliest first and of those the longest.
+fn split<'a>(text: &'a str, specials: &[(String, u32)]) -> Vec<Piece<'a>> {
+    let beginnings: BTreeSet<char> = specials.iter().filter_map(|(special, _)| special.chars().next()).collect();
+    let mut pieces = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(found) = text[at..].find(|character| beginnings.contains(&character)) {
+        at += found;
+        let rest = &text[at..];
+        if let Some((special, token)) = specials.iter().find(|(special, _)| rest.starts_with(special.as_str())) {
+            if from < at {
+                pieces.push(Piece::Text(&text[from..at]));
+            }
+            pieces.push(Piece::Special(*token));
+            at += special.len();
+            from = at;
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    if from < text.len() {
+        pieces.push(Piece::Text(&text[from..]));
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_special_token_wins() {
+        let specials = [("<|a|>b".to_owned(), 2), ("<|a|>".to_owned(), 1)];
+        let pieces = split("x<|a|><|a|>b<|", &specials);
+        assert_eq!(pieces, [Piece::Text("x"), Piece::Special(1), Piece::Special(2), Piece::Text("<|")]);
+        assert_eq!(split("", &specials), []);
+        assert_eq!(split("é<é", &specials), [Piece::Text("é<é")]);
+    }
+
+    #[test]
+    fn stand_ins_avoid_what_users_write() {
+        let hidden = vec!['<', '>'];
+        let stand_ins = StandIns { hidden, first: PRIVATE.start };
+        let text = "a<|im_end|>b";
+        let hidden = stand_ins.hide(text);
+        assert!(!hidden.contains('<') && !hidden.contains('>'));
+        assert_eq!(stand_ins.reveal(&hidden), text);
+    }
+}

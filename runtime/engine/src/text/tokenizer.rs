@@ -1,0 +1,204 @@
+//! Byte-level BPE. The merging is `tokenizers`'; special tokens are kept out of it, so that no
+//! plain text can ever become one, and decoding is a table of bytes.
+
+use std::collections::{HashMap, HashSet};
+
+use tokenizers::models::ModelWrapper;
+use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::normalizers::NFC;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::tokenizer::SplitDelimiterBehavior;
+
+use super::alphabet::{Alphabet, character};
+use crate::error::{EngineError, TokenizeError};
+use crate::limits::VOCABULARY;
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A piece of text.
+    Normal,
+    /// Steers the model; never shown.
+    Control,
+    /// Whole in prompts, shown in answers.
+    UserDefined,
+    /// In the table only.
+    Unused,
+}
+
+/// How text is cut before merging. A closed set: a model's own pattern is never compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Splitting {
+    /// GPT-2's.
+    Gpt2,
+    /// Llama 3's: digits in threes.
+    Llama3,
+    /// Qwen 2's: single digits, and Unicode composed first (NFC).
+    Qwen2,
+}
+
+impl Splitting {
+    /// The pattern; `None` where the byte-level step brings its own.
+    fn pattern(self) -> Option<&'static str> {
+        match self {
+            Self::Gpt2 => None,
+            Self::Llama3 => Some(
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ),
+            Self::Qwen2 => Some(
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ),
+        }
+    }
+
+    /// The splitting that a `tokenizer.json` writes as this pattern.
+    pub(super) fn of_pattern(pattern: &str) -> Option<Self> {
+        [Self::Llama3, Self::Qwen2].into_iter().find(|splitting| splitting.pattern() == Some(pattern))
+    }
+}
+
+/// Everything that makes a tokenizer, from whichever file.
+pub(crate) struct Vocabulary {
+    /// Tokens by number, in the byte-level alphabet where they are [`Kind::Normal`].
+    pub(crate) tokens: Vec<(String, Kind)>,
+    /// Pairs to merge, the first ones first.
+    pub(crate) merges: Vec<(String, String)>,
+    /// How text is cut.
+    pub(crate) splitting: Splitting,
+    /// Whether a word that is a token is taken without merging.
+    pub(crate) ignore_merges: bool,
+}
+
+/// A checked tokenizer.
+pub(crate) struct Tokenizer {
+    bpe: tokenizers::Tokenizer,
+    /// Bytes of every token, one after the other, and where each ends.
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+    /// Special tokens and their numbers, longest first.
+    specials: Vec<(String, u32)>,
+    special_numbers: HashSet<u32>,
+}
+
+impl Tokenizer {
+    pub(crate) fn new(vocabulary: Vocabulary) -> Result<Self, EngineError> {
+        let Vocabulary { tokens, merges, splitting, ignore_merges } = vocabulary;
+        if tokens.len() > VOCABULARY {
+            return Err(malformed(format!("{} tokens, the limit is {VOCABULARY}", tokens.len())));
+        }
+        let (bytes, ends) = byte_table(&tokens)?;
+        let mut specials: Vec<(String, u32)> = tokens
+            .iter()
+            .zip(0u32..)
+            .filter(|((text, kind), _)| matches!(kind, Kind::Control | Kind::UserDefined) && !text.is_empty())
+            .map(|((text, _), number)| (text.clone(), number))
+            .collect();
+        specials.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.1.cmp(&b.1)));
+        let special_numbers = specials.iter().map(|&(_, number)| number).collect();
+        let normal: HashMap<String, u32> = tokens
+            .into_iter()
+            .zip(0u32..)
+            .filter(|((_, kind), _)| *kind == Kind::Normal)
+            .map(|((text, _), number)| (text, number))
+            .collect();
+        let bpe = build(normal, merges, splitting, ignore_merges)?;
+        Ok(Self { bpe, bytes, ends, specials, special_numbers })
+    }
+
+    /// Number of tokens.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The tokens of a plain text.
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        let encoding = self.bpe.encode_fast(text, false).map_err(|_| TokenizeError)?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The bytes that a token stands for; none for control tokens and unknown numbers.
+    pub(crate) fn bytes(&self, token: u32) -> &[u8] {
+        let index = token as usize;
+        let end = self.ends.get(index).copied().unwrap_or(0) as usize;
+        let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0) as usize;
+        self.bytes.get(start..end).unwrap_or(&[])
+    }
+
+    /// Whether a token is a special one.
+    pub(crate) fn is_special(&self, token: u32) -> bool {
+        self.special_numbers.contains(&token)
+    }
+
+    /// Special tokens and their numbers, longest first.
+    pub(crate) fn specials(&self) -> &[(String, u32)] {
+        &self.specials
+    }
+}
+
+fn byte_table(tokens: &[(String, Kind)]) -> Result<(Vec<u8>, Vec<u32>), EngineError> {
+    let alphabet = Alphabet::new();
+    let mut bytes = Vec::new();
+    let mut ends = Vec::with_capacity(tokens.len());
+    for (text, kind) in tokens {
+        match kind {
+            Kind::Normal => alphabet.decode_into(text, &mut bytes),
+            Kind::UserDefined => bytes.extend(text.as_bytes()),
+            Kind::Control | Kind::Unused => {}
+        }
+        ends.push(u32::try_from(bytes.len()).map_err(|_| malformed("its tokens are too long"))?);
+    }
+    Ok((bytes, ends))
+}
+
+fn build(
+    normal: HashMap<String, u32>,
+    merges: Vec<(String, String)>,
+    splitting: Splitting,
+    ignore_merges: bool,
+) -> Result<tokenizers::Tokenizer, EngineError> {
+    // Without one of them, text would silently lose bytes.
+    if let Some(byte) = (0..=u8::MAX).find(|&byte| !normal.contains_key(character(byte).encode_utf8(&mut [0; 4]))) {
+        return Err(malformed(format!("byte {byte:#04x} has no token")));
+    }
+    // `tokenizers` takes this for granted, and would panic.
+    for (left, right) in &merges {
+        let merged = format!("{left}{right}");
+        if let Some(missing) = [left, right, &merged].into_iter().find(|token| !normal.contains_key(token.as_str())) {
+            return Err(malformed(format!("the merge of {left:?} and {right:?} needs the token {missing:?}")));
+        }
+    }
+    let vocab: Vocab = normal.into_iter().collect();
+    let bpe = BPE::builder()
+        .vocab_and_merges(vocab, merges)
+        // No cache of words: it would keep pieces of prompts, and tell by its speed what others wrote.
+        .cache_capacity(0)
+        .ignore_merges(ignore_merges)
+        .build()
+        .map_err(|error| malformed(error.to_string()))?;
+    let mut tokenizer = tokenizers::Tokenizer::new(ModelWrapper::BPE(bpe));
+    if splitting == Splitting::Qwen2 {
+        tokenizer.with_normalizer(Some(NFC)).map_err(|error| malformed(error.to_string()))?;
+    }
+    let byte_level = PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, false, splitting.pattern().is_none()));
+    let pre_tokenizer = match splitting.pattern() {
+        None => byte_level,
+        Some(pattern) => {
+            let pattern = SplitPattern::Regex(pattern.to_owned());
+            let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false)
+                .map_err(|error| malformed(error.to_string()))?;
+            PreTokenizerWrapper::Sequence(Sequence::new(vec![PreTokenizerWrapper::Split(split), byte_level]))
+        }
+    };
+    tokenizer.with_pre_tokenizer(Some(pre_tokenizer));
+    Ok(tokenizer)
+}
+
+fn malformed(reason: impl Into<String>) -> EngineError {
+    EngineError::malformed("the tokenizer", reason)
+}

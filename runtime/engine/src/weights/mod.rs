@@ -1,0 +1,106 @@
+//! Weights, one tensor at a time: read, checked against the model's figures, brought into the
+//! form that is fast to compute with, and the bytes they came from given back.
+
+mod gguf;
+mod names;
+mod packing;
+mod safetensors;
+
+use candle_core::{Device, Tensor};
+
+use crate::error::EngineError;
+use crate::model::Linear;
+
+pub(crate) use gguf::GgufWeights;
+pub(crate) use names::{LayerPart, Part};
+pub(crate) use safetensors::SafetensorsWeights;
+
+/// The tensors of a model, wherever they lie.
+pub(crate) enum Weights<'a> {
+    Gguf(GgufWeights<'a>),
+    Safetensors(SafetensorsWeights<'a>),
+}
+
+impl Weights<'_> {
+    /// What a tensor is called in this kind of file.
+    pub(crate) fn name(&self, part: Part) -> String {
+        match self {
+            Self::Gguf(_) => part.gguf_name(),
+            Self::Safetensors(_) => part.safetensors_name(),
+        }
+    }
+
+    /// The shape of a tensor, if the model has it.
+    pub(crate) fn shape(&self, part: Part) -> Option<&[usize]> {
+        match self {
+            Self::Gguf(weights) => weights.shape(&part.gguf_name()),
+            Self::Safetensors(weights) => weights.shape(&part.safetensors_name()),
+        }
+    }
+
+    /// A matrix to multiply with.
+    pub(crate) fn matrix(&mut self, part: Part, rows: usize, columns: usize) -> Result<Linear, EngineError> {
+        self.check(part, &[rows, columns])?;
+        match self {
+            Self::Gguf(weights) => weights.matrix(&part.gguf_name(), true),
+            Self::Safetensors(weights) => Ok(Linear::dense(weights.tensor(&part.safetensors_name())?)),
+        }
+    }
+
+    /// A table to look rows up in, which is left packed as it is.
+    pub(crate) fn table(&mut self, part: Part, rows: usize, columns: usize) -> Result<Linear, EngineError> {
+        self.check(part, &[rows, columns])?;
+        match self {
+            Self::Gguf(weights) => weights.matrix(&part.gguf_name(), false),
+            Self::Safetensors(weights) => Ok(Linear::dense(weights.tensor(&part.safetensors_name())?)),
+        }
+    }
+
+    /// A vector.
+    pub(crate) fn vector(&mut self, part: Part, length: usize) -> Result<Tensor, EngineError> {
+        self.check(part, &[length])?;
+        match self {
+            Self::Gguf(weights) => weights.vector(&part.gguf_name()),
+            Self::Safetensors(weights) => weights.tensor(&part.safetensors_name()),
+        }
+    }
+
+    /// A vector that some models of a family do not have.
+    pub(crate) fn optional_vector(&mut self, part: Part, length: usize) -> Result<Option<Tensor>, EngineError> {
+        if self.shape(part).is_none() {
+            return Ok(None);
+        }
+        self.vector(part, length).map(Some)
+    }
+
+    fn check(&self, part: Part, wanted: &[usize]) -> Result<(), EngineError> {
+        let name = self.name(part);
+        match self.shape(part) {
+            None => Err(EngineError::MissingTensor { name }),
+            Some(found) if found == wanted => Ok(()),
+            Some(found) => Err(EngineError::TensorShape { name, found: found.to_vec(), wanted: wanted.to_vec() }),
+        }
+    }
+}
+
+/// Where tensors are computed with.
+pub(crate) const DEVICE: Device = Device::Cpu;
+
+/// Tells how much of the weights has been read.
+pub(crate) struct Progress<'a> {
+    done: u64,
+    total: u64,
+    tell: &'a dyn Fn(u64, u64),
+}
+
+impl<'a> Progress<'a> {
+    pub(crate) fn new(total: u64, tell: &'a dyn Fn(u64, u64)) -> Self {
+        tell(0, total);
+        Self { done: 0, total, tell }
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.done = self.done.saturating_add(bytes).min(self.total);
+        (self.tell)(self.done, self.total);
+    }
+}

@@ -1,0 +1,82 @@
+//! What the tensors of a transformer are called in either kind of file.
+
+/// A tensor of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Embedding,
+    OutputNorm,
+    /// Absent where the embedding serves as output matrix.
+    Output,
+    /// Divisors of the rotation's frequencies; only in GGUF.
+    RotationFactors,
+    Layer(usize, LayerPart),
+}
+
+/// A tensor of one layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LayerPart {
+    AttentionNorm,
+    Query,
+    QueryBias,
+    Key,
+    KeyBias,
+    Value,
+    ValueBias,
+    AttentionOutput,
+    FeedForwardNorm,
+    Gate,
+    Up,
+    Down,
+}
+
+impl Part {
+    pub(crate) fn gguf_name(self) -> String {
+        let (index, part) = match self {
+            Self::Embedding => return "token_embd.weight".into(),
+            Self::OutputNorm => return "output_norm.weight".into(),
+            Self::Output => return "output.weight".into(),
+            Self::RotationFactors => return "rope_freqs.weight".into(),
+            Self::Layer(index, part) => (index, part),
+        };
+        let name = match part {
+            LayerPart::AttentionNorm => "attn_norm.weight",
+            LayerPart::Query => "attn_q.weight",
+            LayerPart::QueryBias => "attn_q.bias",
+            LayerPart::Key => "attn_k.weight",
+            LayerPart::KeyBias => "attn_k.bias",
+            LayerPart::Value => "attn_v.weight",
+            LayerPart::ValueBias => "attn_v.bias",
+            LayerPart::AttentionOutput => "attn_output.weight",
+            LayerPart::FeedForwardNorm => "ffn_norm.weight",
+            LayerPart::Gate => "ffn_gate.weight",
+            LayerPart::Up => "ffn_up.weight",
+            LayerPart::Down => "ffn_down.weight",
+        };
+        format!("blk.{index}.{name}")
+    }
+
+    pub(crate) fn safetensors_name(self) -> String {
+        let (index, part) = match self {
+            Self::Embedding => return "model.embed_tokens.weight".into(),
+            Self::OutputNorm => return "model.norm.weight".into(),
+            Self::Output => return "lm_head.weight".into(),
+            Self::RotationFactors => return "rope_freqs.weight".into(),
+            Self::Layer(index, part) => (index, part),
+        };
+        let name = match part {
+            LayerPart::AttentionNorm => "input_layernorm.weight",
+            LayerPart::Query => "self_attn.q_proj.weight",
+            LayerPart::QueryBias => "self_attn.q_proj.bias",
+            LayerPart::Key => "self_attn.k_proj.weight",
+            LayerPart::KeyBias => "self_attn.k_proj.bias",
+            LayerPart::Value => "self_attn.v_proj.weight",
+            LayerPart::ValueBias => "self_attn.v_proj.bias",
+            LayerPart::AttentionOutput => "self_attn.o_proj.weight",
+            LayerPart::FeedForwardNorm => "post_attention_layernorm.weight",
+            LayerPart::Gate => "mlp.gate_proj.weight",
+            LayerPart::Up => "mlp.up_proj.weight",
+            LayerPart::Down => "mlp.down_proj.weight",
+        };
+        format!("model.layers.{index}.{name}")
+    }
+}

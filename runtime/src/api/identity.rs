@@ -1,0 +1,48 @@
+//! Who asks, and which models they may see.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use super::App;
+use crate::model::ServedModel;
+use crate::serving::Served;
+
+/// The tenant that holds the request's API key. The gateway asks before it hands a request
+/// on, so nothing about a request is acted on before this (protocol.md A17).
+pub(crate) fn tenant(app: &App, authorization: Option<&str>) -> Result<String, ApiError> {
+    let key = authorization.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(ApiError::missing_key)?;
+    app.instance.tenant_of(key.trim()).ok_or_else(ApiError::wrong_key)
+}
+
+/// The model of this name.
+pub(super) fn model_of<'a>(served: &'a Served, name: &str) -> Result<&'a ServedModel, ApiError> {
+    let known: Vec<&str> = served.models.iter().map(|model| model.name.as_str()).collect();
+    served.models.iter().find(|model| model.name == name).ok_or_else(|| ApiError::model_not_found(name, &known))
+}
+
+/// `GET /v1/models`.
+pub(super) async fn models(State(app): State<App>) -> Result<Json<Value>, ApiError> {
+    let served = app.serving.now().ok_or_else(ApiError::loading)?;
+    let data: Vec<Value> = served.models.iter().map(describe).collect();
+    Ok(Json(json!({ "object": "list", "data": data })))
+}
+
+/// `GET /v1/models/{name}`.
+pub(super) async fn model(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    let served = app.serving.now().ok_or_else(ApiError::loading)?;
+    model_of(&served, &name).map(|model| Json(describe(model)))
+}
+
+fn describe(model: &ServedModel) -> Value {
+    json!({
+        "id": model.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "tenant",
+        "strongroom_model_id": hex::encode(model.id),
+        "strongroom_version": model.version,
+        "context_length": model.engine.text().context_length(),
+    })
+}

@@ -1,0 +1,311 @@
+//! The server's configuration, as written and as meant.
+//!
+//! `Config` is what the file and the flags mean together. Its digest goes into every
+//! epoch statement (protocol.md A11), so nothing else may change what the server does: it
+//! reads no environment variable (candle alone reads how many threads it may use), and an
+//! unknown field is an error.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use strongroom_channel::{cose::VerifyingKey, deployment::DeploymentId, padding::Profile};
+
+/// How long an epoch lasts by default, seconds (protocol.md 1.3).
+const EPOCH_SECONDS: u64 = 900;
+/// The longest epoch allowed, seconds.
+const EPOCH_SECONDS_MAX: u64 = 3_600;
+/// The lease that is asked for by default, seconds (protocol.md 2.3).
+const LEASE_SECONDS: u64 = 3_600;
+/// The longest lease, seconds (protocol.md 2.3).
+const LEASE_SECONDS_MAX: u64 = 86_400;
+/// Models of a server at most; a release request names them all.
+const MODELS_MAX: usize = 16;
+/// Plugins of a server at most; the statement names them all.
+const PLUGINS_MAX: usize = 16;
+/// Characters of a model's name at most; receipts carry it.
+const NAME_MAX: usize = 128;
+/// Streams that run at once by default.
+const MAX_STREAMS: usize = 8;
+/// Requests that may wait by default.
+const QUEUE: usize = 32;
+/// Tokens of an answer when the request names no limit.
+const DEFAULT_MAX_TOKENS: usize = 512;
+
+/// The configuration as meant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The deployment that this server belongs to, a lower-case DNS label.
+    pub deployment: String,
+    /// Where to listen, `address:port`; port 0 takes a free one.
+    pub listen: String,
+    /// The tenant's broker.
+    pub broker: BrokerConfig,
+    /// The sealed models to serve.
+    #[serde(rename = "model")]
+    pub models: Vec<ModelConfig>,
+    /// The plugins, in the order in which they run.
+    #[serde(rename = "plugin", default)]
+    pub plugins: Vec<PluginConfig>,
+    /// How long an epoch lasts, seconds, 60 to 3600.
+    #[serde(default = "epoch_seconds")]
+    pub epoch_seconds: u64,
+    /// The lease to ask for, seconds.
+    #[serde(default = "lease_seconds")]
+    pub lease_seconds: u64,
+    /// The padding profile of answers: `bucket` or `off`.
+    #[serde(default = "padding")]
+    pub padding: String,
+    /// What is logged of requests. Only `none` exists.
+    #[serde(default = "logging")]
+    pub logging: String,
+    /// Which release protocol is spoken. Only `strongroom` exists.
+    #[serde(default = "release")]
+    pub release: String,
+    /// Streams that run at once.
+    #[serde(default = "max_streams")]
+    pub max_streams: usize,
+    /// Requests that may wait for a place.
+    #[serde(default = "queue")]
+    pub queue: usize,
+    /// Tokens of an answer when the request names no limit.
+    #[serde(default = "default_max_tokens")]
+    pub default_max_tokens: usize,
+    /// Refuse to start where memory can be swapped or dumped.
+    #[serde(default)]
+    pub strict: bool,
+    /// Threads that repack weights at load; 0 takes one a core.
+    #[serde(default)]
+    pub threads: usize,
+}
+
+/// The tenant's broker, as pinned by the measured configuration.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrokerConfig {
+    /// Base address, `http://` or `https://`.
+    pub url: String,
+    /// The broker's Ed25519 key, hex: its answers are believed under this key only.
+    pub key: String,
+}
+
+/// One sealed model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The name that requests use.
+    pub name: String,
+    /// The sealed model's directory.
+    pub path: PathBuf,
+    /// The publisher's Ed25519 key, hex: the manifest must be signed by it.
+    pub publisher: String,
+}
+
+/// One plugin.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginConfig {
+    /// A name for people.
+    pub name: String,
+    /// The component's file.
+    pub path: PathBuf,
+    /// SHA-256 of the component, hex: another file is refused.
+    pub digest: String,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The text is not the TOML that is wanted; the message names line and field.
+    #[error("the configuration cannot be read: {0}")]
+    Syntax(String),
+    /// A value is outside what is allowed.
+    #[error("configuration field `{field}`: {found} given, {wanted} wanted")]
+    Value {
+        /// The field's path.
+        field: String,
+        /// What would be right.
+        wanted: String,
+        /// What was given.
+        found: String,
+    },
+}
+
+impl Config {
+    /// Parses and checks the TOML text of a configuration file.
+    ///
+    /// # Errors
+    /// `ConfigError` naming the field, what was given and what is wanted.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        let config: Self =
+            toml::from_str(text).map_err(|e| ConfigError::Syntax(e.to_string().trim_end().to_owned()))?;
+        config.checked()
+    }
+
+    /// Checks every value; flags of the command line are applied before this.
+    ///
+    /// # Errors
+    /// As `from_toml`.
+    pub fn checked(self) -> Result<Self, ConfigError> {
+        self.deployment_id()?;
+        self.broker_key()?;
+        want("release", &self.release, "\"strongroom\"", self.release == "strongroom")?;
+        want("logging", &self.logging, "\"none\"", self.logging == "none")?;
+        want("padding", &self.padding, "\"bucket\" or \"off\"", Profile::from_id(&self.padding).is_some())?;
+        let seconds = self.epoch_seconds;
+        want("epoch_seconds", &seconds.to_string(), "60 to 3600", (60..=EPOCH_SECONDS_MAX).contains(&seconds))?;
+        want("model", "none", "at least one", !self.models.is_empty())?;
+        want("model", &self.models.len().to_string(), "at most 16", self.models.len() <= MODELS_MAX)?;
+        want("plugin", &self.plugins.len().to_string(), "at most 16", self.plugins.len() <= PLUGINS_MAX)?;
+        let seconds = self.lease_seconds;
+        want("lease_seconds", &seconds.to_string(), "60 to 86400", (60..=LEASE_SECONDS_MAX).contains(&seconds))?;
+        want("default_max_tokens", "0", "at least 1", self.default_max_tokens > 0)?;
+        want("max_streams", &self.max_streams.to_string(), "1 to 256", (1..=256).contains(&self.max_streams))?;
+        for (i, model) in self.models.iter().enumerate() {
+            let distinct = self.models.iter().filter(|other| other.name == model.name).count() == 1;
+            want(&format!("model[{i}].name"), &model.name, "a name of its own", distinct)?;
+            let plain = (1..=NAME_MAX).contains(&model.name.len()) && model.name.bytes().all(|b| b.is_ascii_graphic());
+            want(&format!("model[{i}].name"), &model.name, "1 to 128 visible ASCII characters", plain)?;
+            key(&format!("model[{i}].publisher"), &model.publisher)?;
+        }
+        for (i, plugin) in self.plugins.iter().enumerate() {
+            plugin.digest_bytes(i)?;
+        }
+        Ok(self)
+    }
+
+    /// SHA-256 of the configuration as meant: of its JSON with all defaults filled in,
+    /// fields in the order of the type.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        // A type of strings, numbers and lists always has a JSON form.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::new().chain_update(b"strongroom/config/v1\0").chain_update(json).finalize().into()
+    }
+
+    /// The deployment's name, checked.
+    ///
+    /// # Errors
+    /// When it is no lower-case DNS label.
+    pub fn deployment_id(&self) -> Result<DeploymentId, ConfigError> {
+        DeploymentId::parse(&self.deployment).map_err(|_| ConfigError::Value {
+            field: "deployment".into(),
+            wanted: "a lower-case DNS label such as \"bank-prod\"".into(),
+            found: format!("{:?}", self.deployment),
+        })
+    }
+
+    /// The broker's pinned key.
+    ///
+    /// # Errors
+    /// When it is not 32 bytes of hex.
+    pub fn broker_key(&self) -> Result<VerifyingKey, ConfigError> {
+        key("broker.key", &self.broker.key)
+    }
+}
+
+impl ModelConfig {
+    /// The publisher's pinned key.
+    ///
+    /// # Errors
+    /// When it is not 32 bytes of hex.
+    pub fn publisher_key(&self) -> Result<VerifyingKey, ConfigError> {
+        key("model.publisher", &self.publisher)
+    }
+}
+
+impl PluginConfig {
+    /// The pinned digest.
+    pub(crate) fn digest_bytes(&self, index: usize) -> Result<[u8; 32], ConfigError> {
+        bytes32(&format!("plugin[{index}].digest"), &self.digest)
+    }
+}
+
+fn key(field: &str, text: &str) -> Result<VerifyingKey, ConfigError> {
+    let bytes = bytes32(field, text)?;
+    VerifyingKey::from_bytes(&bytes).map_err(|_| ConfigError::Value {
+        field: field.into(),
+        wanted: "an Ed25519 public key".into(),
+        found: text.into(),
+    })
+}
+
+fn bytes32(field: &str, text: &str) -> Result<[u8; 32], ConfigError> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| ConfigError::Value {
+        field: field.into(),
+        wanted: "64 hexadecimal digits".into(),
+        found: format!("{text:?}"),
+    })?;
+    Ok(bytes)
+}
+
+fn want(field: &str, found: &str, wanted: &str, holds: bool) -> Result<(), ConfigError> {
+    if holds {
+        return Ok(());
+    }
+    Err(ConfigError::Value { field: field.into(), wanted: wanted.into(), found: found.into() })
+}
+
+fn epoch_seconds() -> u64 {
+    EPOCH_SECONDS
+}
+fn lease_seconds() -> u64 {
+    LEASE_SECONDS
+}
+fn padding() -> String {
+    "bucket".into()
+}
+fn logging() -> String {
+    "none".into()
+}
+fn release() -> String {
+    "strongroom".into()
+}
+fn max_streams() -> usize {
+    MAX_STREAMS
+}
+fn queue() -> usize {
+    QUEUE
+}
+fn default_max_tokens() -> usize {
+    DEFAULT_MAX_TOKENS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> String {
+        let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+        format!(
+            "deployment = \"bank-prod\"\nlisten = \"127.0.0.1:0\"\n\
+             [broker]\nurl = \"http://127.0.0.1:1\"\nkey = \"{key}\"\n\
+             [[model]]\nname = \"m\"\npath = \"m.sealed\"\npublisher = \"{key}\"\n"
+        )
+    }
+
+    #[test]
+    fn the_digest_is_of_what_is_meant() {
+        let plain = Config::from_toml(&text()).unwrap();
+        let spelled = Config::from_toml(&format!("epoch_seconds = 900 # the default\n{}", text())).unwrap();
+        assert_eq!(plain.digest(), spelled.digest());
+        let other = Config::from_toml(&format!("epoch_seconds = 901\n{}", text())).unwrap();
+        assert_ne!(plain.digest(), other.digest());
+    }
+
+    #[test]
+    fn an_unknown_field_is_named() {
+        let error = Config::from_toml(&format!("max_tokens = 1\n{}", text())).unwrap_err().to_string();
+        assert!(error.contains("max_tokens"), "{error}");
+    }
+
+    #[test]
+    fn values_out_of_range_say_what_is_wanted() {
+        let error = Config::from_toml(&format!("epoch_seconds = 1\n{}", text())).unwrap_err();
+        assert_eq!(error.to_string(), "configuration field `epoch_seconds`: 1 given, 60 to 3600 wanted");
+        let error = Config::from_toml(&text().replace("bank-prod", "Bank Prod")).unwrap_err().to_string();
+        assert!(error.contains("lower-case DNS label"), "{error}");
+    }
+}

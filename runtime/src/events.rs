@@ -1,0 +1,101 @@
+//! What the operator is told: a closed list, none of which can hold a prompt, an answer
+//! or a key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// Something that happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The configuration's digest, which the evidence will carry.
+    Configured {
+        /// Hex.
+        config_digest: String,
+    },
+    /// The server listens; it is not ready yet.
+    Listening {
+        /// Where.
+        address: String,
+    },
+    /// The platform's evidence goes to the broker.
+    AskingForKey {
+        /// The broker's address.
+        broker: String,
+    },
+    /// The broker released the key to this instance.
+    Released {
+        /// Hex, of the lease.
+        lease: String,
+        /// Hex, of this instance.
+        instance: String,
+    },
+    /// Weights are being decrypted into memory.
+    Loading {
+        /// The model's name.
+        model: String,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// A model is in memory.
+    Loaded {
+        /// The model's name.
+        model: String,
+        /// Hex, its id.
+        model_id: String,
+        /// How long it took.
+        milliseconds: u64,
+    },
+    /// Clients are served.
+    Ready {
+        /// Where.
+        address: String,
+    },
+    /// A new epoch began.
+    Epoch {
+        /// Its number.
+        epoch: u64,
+    },
+    /// The broker does not answer; the lease runs on for a while.
+    HeartbeatMissed {
+        /// A stable code.
+        code: String,
+    },
+    /// The lease ended; models are unloaded.
+    LeaseEnded {
+        /// Why.
+        reason: String,
+    },
+    /// The server stops.
+    Stopping,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configured { config_digest } => write!(f, "configuration {config_digest}"),
+            Self::Listening { address } => write!(f, "listening on {address}; not ready yet"),
+            Self::AskingForKey { broker } => write!(f, "evidence goes to the broker at {broker}"),
+            Self::Released { lease, instance } => write!(f, "key released to instance {instance}, lease {lease}"),
+            Self::Loading { model, done, total } => {
+                write!(f, "loading {model}: {} of {} MiB", done >> 20, total >> 20)
+            }
+            Self::Loaded { model, model_id, milliseconds } => {
+                write!(f, "{model} is in memory ({milliseconds} ms), model id {model_id}")
+            }
+            Self::Ready { address } => write!(f, "ready on {address}"),
+            Self::Epoch { epoch } => write!(f, "epoch {epoch}"),
+            Self::HeartbeatMissed { code } => write!(f, "the broker did not answer a heartbeat ({code})"),
+            Self::LeaseEnded { reason } => write!(f, "the lease ended ({reason}): the models are unloaded"),
+            Self::Stopping => write!(f, "stopping"),
+        }
+    }
+}
+
+/// Where events go.
+pub type EventSink = Arc<dyn Fn(&Event) + Send + Sync>;

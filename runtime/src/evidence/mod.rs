@@ -1,0 +1,102 @@
+//! Ask the platform for evidence. This produces bytes and understands nothing: what
+//! they mean is the verifier's business (`strongroom-attestation`).
+
+#[cfg(feature = "simulated")]
+pub(crate) mod simulated;
+pub(crate) mod tsm;
+
+use std::sync::Arc;
+
+use strongroom_channel::attest::{Collection, CollectionKind, Record, indicator};
+use strongroom_channel::binding::Class;
+use strongroom_channel::device_digest::CPU_LABEL;
+
+/// Media type of an SEV-SNP report.
+const SNP_REPORT: &str = "application/vnd.strongroom.snp-report";
+/// Media type of what AMD publishes: certificates, a revocation list, or the table of them
+/// that comes with a report. The verifier tells them apart by content.
+const AMD_ENDORSEMENT: &str = "application/vnd.strongroom.amd-endorsement";
+
+/// Evidence of one moment, and what the platform gave along to check it with.
+#[derive(Debug, Clone)]
+pub struct Collected {
+    /// The CPU's report, as the platform wrote it.
+    pub report: Vec<u8>,
+    /// Certificates and revocation lists, or a vendor's table of them; untrusted.
+    pub endorsements: Vec<Vec<u8>>,
+}
+
+/// Something that can make the platform speak.
+pub trait EvidenceSource: Send + Sync {
+    /// Hardware or simulated; goes into what the evidence proves.
+    fn class(&self) -> Class;
+
+    /// Evidence over `report_data`. May take a second; callers keep it off the executor.
+    ///
+    /// # Errors
+    /// When the platform does not answer.
+    fn collect(&self, report_data: &[u8; 64]) -> Result<Collected, EvidenceError>;
+}
+
+/// Why there is no evidence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvidenceError {
+    /// No confidential-computing platform was found. Never a fallback.
+    #[error(
+        "no confidential-computing platform was found ({looked}); run inside an SEV-SNP or TDX guest with \
+         a kernel of 6.7 or later, or use `--simulated snp` for development"
+    )]
+    NoPlatform {
+        /// Where it was looked for.
+        looked: String,
+    },
+    /// The platform is there and is not one that this version collects from.
+    #[error("the platform `{provider}` is not supported yet; `sev_guest` is")]
+    Unsupported {
+        /// The kernel's name for it.
+        provider: String,
+    },
+    /// The platform did not answer.
+    #[error("the platform gave no evidence: {0}")]
+    Failed(String),
+}
+
+/// The hardware's own source.
+///
+/// # Errors
+/// `EvidenceError::NoPlatform` where there is none.
+pub fn detect() -> Result<Arc<dyn EvidenceSource>, EvidenceError> {
+    tsm::TsmSource::detect().map(|source| Arc::new(source) as Arc<dyn EvidenceSource>)
+}
+
+/// Whether this machine is a confidential VM; a simulated platform refuses to start there.
+#[must_use]
+pub fn hardware_present() -> bool {
+    tsm::present()
+}
+
+impl Collected {
+    /// As the records that travel: the report is `cpu0`, endorsements are numbered.
+    pub(crate) fn collection(&self, kind: CollectionKind) -> Collection {
+        let mut collection = Collection::new(kind);
+        let records: Vec<(String, Record)> = match kind {
+            CollectionKind::Evidence => vec![record(CPU_LABEL.into(), SNP_REPORT, &self.report, indicator::EVIDENCE)],
+            CollectionKind::Endorsements => self
+                .endorsements
+                .iter()
+                .enumerate()
+                .map(|(i, value)| record(format!("amd{i}"), AMD_ENDORSEMENT, value, indicator::ENDORSEMENTS))
+                .collect(),
+        };
+        for (label, record) in records {
+            // More records than travel are the platform's doing; the verifier then says
+            // what it misses.
+            let _ = collection.insert(&label, record);
+        }
+        collection
+    }
+}
+
+fn record(label: String, media_type: &str, value: &[u8], indicator: u8) -> (String, Record) {
+    (label, Record { media_type: media_type.into(), value: value.to_vec(), indicator })
+}

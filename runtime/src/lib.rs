@@ -1,0 +1,41 @@
+//! The server inside the confidential VM.
+//!
+//! It proves what it is to the tenant's broker, gets the model's key, decrypts the
+//! weights into memory, and serves inference over an attested channel.
+//!
+//! ```text
+//! start:   config (digest) ─► evidence ─► release ─► sealed model ─► engine, plugins ─► epoch 2 ─► ready
+//!
+//! request: client ─► gateway (decapsulate, replay set, statement) ─► api (who asks, JSON)
+//!            ─► plugins on-request ─► engine (one thread owns the device) ─► plugins on-response
+//!            ─► api (event stream) ─► gateway (filler, encapsulate, receipt) ─► client
+//! ```
+//!
+//! The modules follow that path. `start` is the one place that knows them all.
+
+mod api;
+mod attest;
+mod clock;
+mod config;
+mod epochs;
+mod error;
+mod events;
+mod evidence;
+mod gateway;
+mod instance;
+mod keeper;
+mod metrics;
+mod model;
+mod plugins;
+mod replay;
+mod serving;
+mod start;
+
+pub use clock::{Clock, InstanceClock};
+pub use config::{BrokerConfig, Config, ConfigError, ModelConfig, PluginConfig};
+pub use error::StartError;
+pub use events::{Event, EventSink};
+#[cfg(feature = "simulated")]
+pub use evidence::simulated::SimulatedSource;
+pub use evidence::{Collected, EvidenceError, EvidenceSource, detect, hardware_present};
+pub use start::{EngineChoice, Running, ScriptedEngine, Setup, start};

@@ -1,0 +1,283 @@
+//! The composition root and the order of start: configuration, evidence, release, sealed
+//! model, engine, plugins, epoch 2, ready.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom_channel::attest::{Collection, CollectionKind};
+use strongroom_channel::padding::Profile;
+use strongroom_channel::statement::Workload;
+use strongroom_enclave_loader::SignedManifest;
+use strongroom_enclave_loader::release::{
+    End, LeaseKeeper, Monotonic, ReleaseClient, ReleaseError, ReleaseParams, Released, WantedModel,
+};
+use strongroom_engine::{EngineHandle, Script};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use crate::api::App;
+use crate::attest::{Attester, Parts};
+use crate::clock::InstanceClock;
+use crate::config::{Config, ModelConfig};
+use crate::epochs::Epochs;
+use crate::error::StartError;
+use crate::events::{Event, EventSink};
+use crate::evidence::{Collected, EvidenceError, EvidenceSource};
+use crate::gateway;
+use crate::instance::Instance;
+use crate::keeper::{Keeper, KeeperHandle, UnderWay};
+use crate::metrics::Metrics;
+use crate::model::{self, ServedModel};
+use crate::plugins::Pipeline;
+use crate::serving::{Served, Serving};
+
+/// How long to wait before a silent broker is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long the platform may take for its evidence.
+const EVIDENCE: Duration = Duration::from_secs(30);
+
+/// What a server is made of.
+pub struct Setup {
+    /// The measured configuration, checked.
+    pub config: Config,
+    /// The platform.
+    pub source: Arc<dyn EvidenceSource>,
+    /// The clocks.
+    pub clock: InstanceClock,
+    /// Where the operator reads what happens.
+    pub events: EventSink,
+    /// What computes.
+    pub engine: EngineChoice,
+}
+
+/// What computes the answers.
+pub enum EngineChoice {
+    /// The engine, on the released models.
+    Model,
+    /// A script, once the released models were opened; tests of everything but the engine.
+    Scripted(ScriptedEngine),
+}
+
+/// Makes the script of each model.
+pub type ScriptedEngine = Arc<dyn Fn() -> Script + Send + Sync>;
+
+/// A server that serves. Dropping it stops the listener; the lease runs out by itself.
+pub struct Running {
+    /// Where it listens, `address:port`.
+    pub address: String,
+    keeper: KeeperHandle,
+    serving: Serving,
+    served: Arc<Served>,
+    stop: watch::Sender<bool>,
+    events: EventSink,
+}
+
+impl Running {
+    /// Waits until the lease has ended: the process then exits with code 3.
+    pub async fn lease_ended(&self) -> End {
+        self.keeper.ended().await
+    }
+
+    /// Sends a heartbeat now and waits for what follows; otherwise one goes every 3 s.
+    pub async fn heartbeat(&self) {
+        self.keeper.heartbeat().await;
+    }
+
+    /// Ends running answers, unloads the models, stops listening.
+    pub async fn stop(self) {
+        (self.events)(&Event::Stopping);
+        self.serving.close();
+        self.served.unload().await;
+        // The listener may be gone already.
+        let _ = self.stop.send(true);
+    }
+}
+
+/// Starts a server and returns once it is ready.
+///
+/// # Errors
+/// `StartError`, by cause. Nothing stays behind: keys and plaintext are memory only.
+pub async fn start(setup: Setup) -> Result<Running, StartError> {
+    let Setup { config, source, clock, events, engine } = setup;
+    let digest = config.digest();
+    events(&Event::Configured { config_digest: hex::encode(digest) });
+
+    // Everything that can be wrong without a key is found before one is asked for.
+    let plugins = Pipeline::load(&config.plugins)?;
+    let manifests: Vec<SignedManifest> = config.models.iter().map(model::manifest).collect::<Result<_, _>>()?;
+    let client = ReleaseClient::new(&config.broker.url, config.broker_key()?)?;
+    let listener = TcpListener::bind(&config.listen).await.map_err(|e| listen(&config, e))?;
+    let address = listener.local_addr().map_err(|e| listen(&config, e))?.to_string();
+
+    let random = |_| StartError::Evidence(EvidenceError::Failed("the system gives no randomness".into()));
+    let instance = Arc::new(Instance::boot(config.deployment_id()?).map_err(random)?);
+    let boot = Workload {
+        image_id: None,
+        config_digest: digest,
+        models: Vec::new(),
+        plugins: plugins.entries(),
+        policy_hash: None,
+        sbom: None,
+        padding: config.padding.clone(),
+        logging: config.logging.clone(),
+        lease_id: None,
+    };
+    let epochs = Arc::new(Epochs::boot(instance.clone(), boot, config.epoch_seconds, clock.now()));
+    let attester = Attester::spawn(Parts {
+        instance: instance.clone(),
+        epochs: epochs.clone(),
+        source: source.clone(),
+        clock: clock.clone(),
+    });
+    let app = App {
+        instance: instance.clone(),
+        epochs: epochs.clone(),
+        attester,
+        clock: clock.clone(),
+        metrics: Arc::new(Metrics::new()),
+        padding: Profile::from_id(&config.padding).unwrap_or(Profile::Bucket),
+        default_max_tokens: config.default_max_tokens,
+        serving: Serving::default(),
+        uploads: Arc::new(Semaphore::new(gateway::UPLOADS)),
+    };
+    let (stop, stopped) = watch::channel(false);
+    listen_on(listener, &app, stopped);
+    events(&Event::Listening { address: address.clone() });
+
+    events(&Event::AskingForKey { broker: config.broker.url.clone() });
+    let params = ReleaseParams {
+        broker_key: config.broker_key()?,
+        class: source.class(),
+        statement: epochs.current().statement.clone(),
+        models: manifests.iter().map(wanted).collect(),
+        lease_seconds: config.lease_seconds,
+        renews: None,
+    };
+    let sent = Monotonic::from_duration(clock.monotonic());
+    let released = {
+        let source = source.clone();
+        client.release(params.clone(), &instance.key, |report_data| collect_for(source, report_data)).await?
+    };
+    clock.broker_said(released.broker_time.as_secs());
+    events(&Event::Released { lease: released.lease.lease_id.to_string(), instance: hex::encode(instance.id) });
+
+    let Released { keys, lease, certificate, credentials, broker_time } = released;
+    instance.certify(certificate);
+    instance.admit(credentials);
+    let models = load(&config, manifests, keys, engine, &events).await?;
+    let workload = Workload {
+        models: models.iter().map(|model| model.id).collect(),
+        policy_hash: Some(lease.policy_hash),
+        lease_id: Some(*lease.lease_id.as_bytes()),
+        ..epochs.workload()
+    };
+    let epoch = epochs.change(workload, clock.now());
+    events(&Event::Epoch { epoch: epoch.number });
+    let served = Arc::new(Served { models, plugins });
+
+    // Loading takes minutes: the lease is looked at, and the broker asked, before a client is.
+    let keeper = Keeper {
+        lease: LeaseKeeper::new(config.broker_key()?, lease, broker_time, sent),
+        app: app.clone(),
+        client,
+        source,
+        params,
+        events: events.clone(),
+        served: Some(served.clone()),
+        under_way: UnderWay::default(),
+    }
+    .spawn();
+    keeper.heartbeat().await;
+    while app.serving.now().is_none() {
+        tokio::select! {
+            end = keeper.ended() => return Err(StartError::LeaseEnded(end)),
+            () = tokio::time::sleep(AGAIN) => keeper.heartbeat().await,
+        }
+    }
+    events(&Event::Ready { address: address.clone() });
+    Ok(Running { address, keeper, serving: app.serving, served, stop, events })
+}
+
+/// Evidence and endorsements over `report_data`, as the release request carries them.
+pub(crate) async fn collect_for(
+    source: Arc<dyn EvidenceSource>,
+    report_data: [u8; 64],
+) -> Result<(Collection, Collection), ReleaseError> {
+    let collected = collect(source, report_data).await.map_err(|error| ReleaseError::Evidence(error.to_string()))?;
+    Ok((collected.collection(CollectionKind::Evidence), collected.collection(CollectionKind::Endorsements)))
+}
+
+/// Evidence off the executor, and in bounded time: the host answers for the platform, or not.
+pub(crate) async fn collect(
+    source: Arc<dyn EvidenceSource>,
+    report_data: [u8; 64],
+) -> Result<Collected, EvidenceError> {
+    let failed = |what: &str| EvidenceError::Failed(what.to_owned());
+    let work = tokio::task::spawn_blocking(move || source.collect(&report_data));
+    tokio::time::timeout(EVIDENCE, work)
+        .await
+        .map_err(|_| failed("it did not answer in time"))?
+        .map_err(|_| failed("the collector crashed"))?
+}
+
+/// Opens each model with its keys; the keys are dropped, and wiped, with this call.
+async fn load(
+    config: &Config,
+    manifests: Vec<SignedManifest>,
+    keys: Vec<strongroom_enclave_loader::release::ReleasedModel>,
+    engine: EngineChoice,
+    events: &EventSink,
+) -> Result<Vec<ServedModel>, StartError> {
+    let script = match engine {
+        EngineChoice::Model => None,
+        EngineChoice::Scripted(script) => Some(script),
+    };
+    let (config, events) = (config.clone(), events.clone());
+    let work = move || {
+        let mut models = Vec::new();
+        for (configured, manifest) in config.models.iter().zip(manifests) {
+            let id = manifest.model_id();
+            let released = keys.iter().find(|released| released.model_id == id);
+            let released = released.ok_or_else(|| StartError::MissingKey(configured.name.clone()))?;
+            models.push(match &script {
+                None => model::load(&config, &configured.name, manifest, &released.keys, &events)?,
+                Some(script) => scripted(configured, manifest, &released.keys, script)?,
+            });
+        }
+        Ok(models)
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| StartError::Crashed("the loader"))?
+}
+
+fn scripted(
+    configured: &ModelConfig,
+    manifest: SignedManifest,
+    keys: &[strongroom_enclave_loader::ArtifactKey],
+    script: &ScriptedEngine,
+) -> Result<ServedModel, StartError> {
+    let (id, version, name) = (manifest.model_id(), manifest.version(), configured.name.clone());
+    manifest.unlock(keys).map_err(|source| StartError::Model { model: name.clone(), source })?;
+    let engine =
+        EngineHandle::scripted(script()).map_err(|source| StartError::Engine { model: name.clone(), source })?;
+    Ok(ServedModel { name, id, version, engine })
+}
+
+fn wanted(manifest: &SignedManifest) -> WantedModel {
+    WantedModel { model_id: manifest.model_id(), version: manifest.version() }
+}
+
+fn listen(config: &Config, source: std::io::Error) -> StartError {
+    StartError::Listen { address: config.listen.clone(), source }
+}
+
+fn listen_on(listener: TcpListener, app: &App, mut stopped: watch::Receiver<bool>) {
+    let router = app.public();
+    tokio::spawn(async move {
+        let stop = async move {
+            // An error means that the server was dropped, which stops it too.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        // Accept errors are retried inside; the future ends when it is told to.
+        let _ = axum::serve(listener, router).with_graceful_shutdown(stop).await;
+    });
+}

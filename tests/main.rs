@@ -1,0 +1,9 @@
+//! The whole system's tests: one binary, a file a topic.
+
+mod api;
+mod architecture;
+mod attacks;
+mod command_line;
+mod end_to_end;
+mod promises;
+mod support;

@@ -1,0 +1,9 @@
+//! What the tests share: the whole system in one process, the enemy between its parts, and
+//! plugins written as text.
+
+pub(crate) mod clock;
+pub(crate) mod gateway;
+pub(crate) mod guests;
+pub(crate) mod line;
+pub(crate) mod source;
+pub(crate) mod system;

@@ -1,0 +1,376 @@
+//! The whole system in one process: a development vendor and a machine of its make, a sealed
+//! model, the tenant's broker, the server, and clients. Loopback ports are chosen by the
+//! system; time is [`Time`].
+
+use std::future::pending;
+use std::net::Ipv4Addr;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Value, json};
+use strongroom_attestation::crypto::sha256;
+use strongroom_broker::{Broker, InitOptions, TrustOptions};
+use strongroom_channel::cose::SigningKey;
+use strongroom_channel::deployment::DeploymentId;
+use strongroom_channel::trust_file::{self, Environment, TrustFile};
+use strongroom_client::{Answer, ClientError, Connector, Keeper, OutgoingRequest, Proxy};
+use strongroom_enclave_loader::SealOptions;
+use strongroom_engine::Script;
+use strongroom_runtime::{
+    Config, EngineChoice, EventSink, InstanceClock, Running, ScriptedEngine, Setup, StartError, start,
+};
+use strongroom_simulated_platform::{Product, SimulatedAmd, SimulatedDevice};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use super::clock::Time;
+use super::line::Line;
+use super::source::CountedSource;
+
+/// The name that requests use.
+pub(crate) const MODEL: &str = "tiny";
+/// The path of chats.
+pub(crate) const CHAT: &str = "/v1/chat/completions";
+
+/// The image that the tenant approved.
+const IMAGE: &[u8] = b"the approved image";
+/// The secret of the one machine that the tenant's policy names.
+const MACHINE: [u8; 32] = [1; 32];
+
+/// How a system is to be.
+pub(crate) struct Blueprint {
+    deployment: &'static str,
+    engine: Option<ScriptedEngine>,
+    plugins: Vec<(&'static str, Vec<u8>)>,
+    files: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Blueprint {
+    /// With this engine.
+    pub(crate) fn scripted(script: impl Fn() -> Script + Send + Sync + 'static) -> Self {
+        let files = vec![("model.gguf", b"what the scripted engine does not read".to_vec())];
+        Self { deployment: "bank-prod", engine: Some(Arc::new(script)), plugins: Vec::new(), files }
+    }
+
+    /// With the real engine on a small model made here.
+    pub(crate) fn real() -> Self {
+        let files = vec![("tiny.gguf", strongroom_engine::tiny_model(7))];
+        Self { deployment: "bank-prod", engine: None, plugins: Vec::new(), files }
+    }
+
+    pub(crate) fn plugin(mut self, name: &'static str, wasm: Vec<u8>) -> Self {
+        self.plugins.push((name, wasm));
+        self
+    }
+
+    /// Seals this file instead.
+    pub(crate) fn file(mut self, name: &'static str, content: Vec<u8>) -> Self {
+        self.files = vec![(name, content)];
+        self
+    }
+
+    pub(crate) fn deployment(mut self, name: &'static str) -> Self {
+        self.deployment = name;
+        self
+    }
+
+    /// All but the server: sealed, deposited, under a policy that pins everything.
+    pub(crate) async fn prepare(self) -> Site {
+        let (dir, time) = (tempfile::tempdir().unwrap(), Time::new());
+        let vendor = SimulatedAmd::published(Product::Genoa, time.now().as_secs()).unwrap();
+        let options = InitOptions {
+            tenant: "the-bank".into(),
+            deployment: DeploymentId::parse(self.deployment).unwrap(),
+            environment: Environment::Development,
+            kek_file: None,
+            development_anchor: Some(vendor.root_certificate_der().to_vec()),
+        };
+        let broker = Broker::init_with_clock(&dir.path().join("broker"), options, time.for_broker()).unwrap();
+        let broker = Arc::new(broker);
+        let line = Line::default();
+        let routes = strongroom_broker::router(broker.clone()).layer(from_fn_with_state(line.clone(), Line::pass));
+        let broker_url = serve(routes).await;
+
+        let publisher = SigningKey::generate();
+        let sealed = dir.path().join("model.sealed");
+        seal(&self.files, &sealed, &publisher, &broker);
+        let plugin_digests: Vec<[u8; 32]> = self.plugins.iter().map(|(_, wasm)| sha256(wasm)).collect();
+        let mut text = format!(
+            "deployment = \"{}\"\nlisten = \"127.0.0.1:0\"\n[broker]\nurl = \"{broker_url}\"\nkey = \"{}\"\n\
+             [[model]]\nname = \"{MODEL}\"\npath = {:?}\npublisher = \"{}\"\n",
+            self.deployment,
+            hex::encode(broker.broker_key().to_bytes()),
+            sealed,
+            hex::encode(publisher.verifying_key().to_bytes()),
+        );
+        for ((name, wasm), digest) in self.plugins.iter().zip(&plugin_digests) {
+            let path = dir.path().join(format!("{name}.wasm"));
+            std::fs::write(&path, wasm).unwrap();
+            let digest = hex::encode(digest);
+            text.push_str(&format!("[[plugin]]\nname = \"{name}\"\npath = {path:?}\ndigest = \"{digest}\"\n"));
+        }
+        let config = Config::from_toml(&text).unwrap();
+        let machine = machine(&vendor, &time, &config);
+        let policy = policy(&config, &plugin_digests, &machine);
+        let deposited = broker.deposit(&sealed, &publisher.verifying_key(), Some(&policy)).unwrap();
+        let api_key = broker.create_api_key("an-application").unwrap().secret.to_string();
+        let exported = broker.export_trust(&TrustOptions::default()).unwrap();
+        let trust = trust_file::verify(&exported, &broker.trust_root(), 0, time.now()).unwrap();
+        let engine = self.engine;
+        let model_id = deposited.model.model_id;
+        Site { dir, time, vendor, broker, line, config, engine, trust, api_key, model_id, plugin_digests }
+    }
+
+    /// The whole system, ready.
+    pub(crate) async fn start(self) -> System {
+        let site = self.prepare().await;
+        let source = Arc::new(CountedSource::new(site.machine()));
+        let (running, events) = site.start(source.clone()).await;
+        System {
+            url: format!("http://{}", running.as_ref().unwrap().address),
+            running: running.unwrap(),
+            site,
+            source,
+            events,
+        }
+    }
+}
+
+/// All but the server.
+pub(crate) struct Site {
+    /// Everything that anybody writes lies here.
+    pub(crate) dir: TempDir,
+    pub(crate) time: Time,
+    pub(crate) broker: Arc<Broker>,
+    /// Between instances and broker.
+    pub(crate) line: Line,
+    pub(crate) config: Config,
+    /// What clients go by.
+    pub(crate) trust: TrustFile,
+    pub(crate) api_key: String,
+    pub(crate) model_id: [u8; 32],
+    pub(crate) plugin_digests: Vec<[u8; 32]>,
+    vendor: SimulatedAmd,
+    engine: Option<ScriptedEngine>,
+}
+
+/// What the operator was told.
+pub(crate) type Events = Arc<Mutex<Vec<String>>>;
+
+impl Site {
+    /// The machine that the policy names, running the approved image.
+    pub(crate) fn machine(&self) -> SimulatedDevice {
+        machine(&self.vendor, &self.time, &self.config)
+    }
+
+    /// Starts a server on this machine.
+    pub(crate) async fn start(&self, source: Arc<CountedSource>) -> (Result<Running, StartError>, Events) {
+        let events = Events::default();
+        let sink: EventSink = {
+            let events = events.clone();
+            Arc::new(move |event| {
+                let json = serde_json::to_string(event).unwrap();
+                events.lock().unwrap().push(format!("{event} {event:?} {json}"));
+            })
+        };
+        let setup = Setup {
+            config: self.config.clone(),
+            source,
+            clock: InstanceClock::on(Arc::new(self.time.clone())),
+            events: sink,
+            engine: self.engine.clone().map_or(EngineChoice::Model, EngineChoice::Scripted),
+        };
+        (start(setup).await, events)
+    }
+
+    /// A connector that accepts simulated evidence.
+    pub(crate) fn connector(&self, url: &str) -> Connector {
+        self.connector_that(url, true)
+    }
+
+    pub(crate) fn connector_that(&self, url: &str, accepts_simulated: bool) -> Connector {
+        let connector = Connector::new(url, self.trust.clone(), accepts_simulated).unwrap();
+        connector.with_clock(Arc::new(self.time.clone())).with_http(http())
+    }
+
+    /// A client that finds its instance at `url`.
+    pub(crate) fn client_at(&self, url: &str) -> Client {
+        Client { keeper: Keeper::new(self.connector(url)), api_key: self.api_key.clone() }
+    }
+}
+
+/// Everything, running.
+pub(crate) struct System {
+    pub(crate) url: String,
+    pub(crate) running: Running,
+    pub(crate) source: Arc<CountedSource>,
+    pub(crate) events: Events,
+    site: Site,
+}
+
+impl Deref for System {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+impl System {
+    pub(crate) fn client(&self) -> Client {
+        self.client_at(&self.url)
+    }
+
+    /// A proxy on this machine, and an application that uses it.
+    pub(crate) async fn application(&self) -> Application {
+        Application::over(self.client()).await
+    }
+
+    /// Lets time pass in steps, as it does: the instance and the broker speak in between.
+    pub(crate) async fn wait(&self, seconds: u64) {
+        let mut left = seconds;
+        while left > 0 {
+            let step = left.min(150);
+            self.time.advance(step);
+            self.running.heartbeat().await;
+            left -= step;
+        }
+    }
+
+    /// Status and body of one of the operator's pages.
+    pub(crate) async fn page(&self, path: &str) -> (u16, String) {
+        let response = http().get(format!("{}{path}", self.url)).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// The value of one counter in `/metrics`.
+    pub(crate) async fn counter(&self, name: &str) -> u64 {
+        let (_, text) = self.page("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("strongroom_{name}_total ")));
+        line.unwrap_or_else(|| panic!("no counter {name} in {text}")).parse().unwrap()
+    }
+}
+
+/// A client that uses the library.
+pub(crate) struct Client {
+    pub(crate) keeper: Keeper,
+    pub(crate) api_key: String,
+}
+
+impl Client {
+    /// Sends a request; the answer's head has come.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Answer, ClientError> {
+        self.keeper.send(&self.request("POST", path, body.to_string().into_bytes())).await
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str, body: Vec<u8>) -> OutgoingRequest {
+        let headers = vec![
+            ("authorization".to_owned(), format!("Bearer {}", self.api_key)),
+            ("content-type".to_owned(), "application/json".to_owned()),
+        ];
+        OutgoingRequest { method: method.into(), path: path.into(), headers, body }
+    }
+
+    /// The whole answer to a question.
+    pub(crate) async fn ask(&self, question: &str) -> Result<Value, ClientError> {
+        let mut answer = self.post(CHAT, &chat(question)).await?;
+        let content = answer.collect().await?;
+        Ok(serde_json::from_slice(&content).unwrap())
+    }
+
+    /// Why a question got no answer.
+    pub(crate) async fn refusal(&self, question: &str) -> &'static str {
+        self.ask(question).await.unwrap_err().code()
+    }
+}
+
+/// An application that speaks plain HTTP to the proxy on its machine.
+pub(crate) struct Application {
+    pub(crate) url: String,
+    pub(crate) api_key: String,
+}
+
+impl Application {
+    pub(crate) async fn over(client: Client) -> Self {
+        let listener = strongroom_client::bind((Ipv4Addr::LOCALHOST, 0).into(), false).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(Proxy::new(client.keeper).serve(listener, pending()));
+        Self { url, api_key: client.api_key }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
+        self.post_text(path, &body.to_string()).await
+    }
+
+    pub(crate) async fn post_text(&self, path: &str, body: &str) -> reqwest::Response {
+        let request = http().post(format!("{}{path}", self.url)).header(CONTENT_TYPE, "application/json");
+        request.header(AUTHORIZATION, format!("Bearer {}", self.api_key)).body(body.to_owned()).send().await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        let request = http().get(format!("{}{path}", self.url));
+        request.header(AUTHORIZATION, format!("Bearer {}", self.api_key)).send().await.unwrap()
+    }
+}
+
+/// A chat of one question.
+pub(crate) fn chat(question: &str) -> Value {
+    json!({ "model": MODEL, "messages": [{ "role": "user", "content": question }] })
+}
+
+/// The same, streamed.
+pub(crate) fn streamed(question: &str) -> Value {
+    let mut body = chat(question);
+    body["stream"] = true.into();
+    body
+}
+
+/// What the model said in a whole answer.
+pub(crate) fn said(answer: &Value) -> &str {
+    answer["choices"][0]["message"]["content"].as_str().unwrap()
+}
+
+/// An HTTP client that goes nowhere else.
+pub(crate) fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// Serves on a free loopback port until the test ends.
+pub(crate) async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+fn machine(vendor: &SimulatedAmd, time: &Time, config: &Config) -> SimulatedDevice {
+    let image = strongroom_simulated_platform::launch_measurement(IMAGE);
+    vendor.device(MACHINE, image, config.digest(), time.now().as_secs()).unwrap()
+}
+
+/// The plaintext is gone when this returns.
+fn seal(files: &[(&str, Vec<u8>)], sealed: &Path, publisher: &SigningKey, broker: &Broker) {
+    let plain = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(plain.path().join(name), content).unwrap();
+    }
+    let options = SealOptions::new(MODEL, 1, Environment::Development, publisher, broker.deposit_key());
+    strongroom_enclave_loader::seal(plain.path(), sealed, &options, &|_| {}).unwrap();
+}
+
+fn policy(config: &Config, plugins: &[[u8; 32]], machine: &SimulatedDevice) -> String {
+    let digest = hex::encode(config.digest());
+    let plugins: Vec<String> = plugins.iter().map(hex::encode).collect();
+    format!(
+        "name = \"bank\"\nconfig_digests = [\"{digest}\"]\nplugins = {plugins:?}\nlease_seconds = 3600\n\
+         [models]\n{MODEL} = 1\n[attestation]\nname = \"bank\"\nmeasurements = [\"{}\"]\nhost_data = [\"{digest}\"]\n\
+         platform_identities = [\"{}\"]\nrequire_platform_identity = true\nrequire_revocation = true\n\
+         [attestation.snp]\nproducts = [\"Genoa\"]\nvmpl = [0]\n",
+        hex::encode(machine.measurement()),
+        hex::encode(machine.chip_id()),
+    )
+}
