@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
-use super::error::ApiError;
 use super::App;
+use super::error::ApiError;
 use crate::model::ServedModel;
 use crate::serving::Served;
 

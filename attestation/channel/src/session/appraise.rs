@@ -213,12 +213,13 @@ fn history(wanted: &SessionWanted<'_>, parsed: &Parsed) -> Check {
 fn real(wanted: &SessionWanted<'_>, verdict: &SessionVerdict) -> Check {
     match verdict {
         SessionVerdict::Hardware(_) => Check::pass(Code::Simulated, "hardware", "a vendor's hardware", "hardware"),
-        SessionVerdict::Simulated(_) => Check::when(
-            wanted.accept_simulated,
-            Code::Simulated,
-            "hardware",
-            if wanted.accept_simulated { "a simulated platform, as you asked" } else { "a vendor's hardware" },
-            "a simulated platform, which protects nothing",
-        ),
+        SessionVerdict::Simulated(_) if wanted.accept_simulated => {
+            let found = "a simulated platform, which protects nothing, accepted because you asked";
+            Check::skip(Code::Simulated, "hardware", "a vendor's hardware", found)
+        }
+        SessionVerdict::Simulated(_) => {
+            let found = "a simulated platform, which protects nothing";
+            Check::fail(Code::Simulated, "hardware", "a vendor's hardware", found)
+        }
     }
 }
