@@ -66,7 +66,8 @@ impl Client {
         let seconds = (begun.elapsed() - first.unwrap_or_default()).as_secs_f64();
         let first = first.unwrap_or_default().as_secs_f64();
         let rate = f64::from(pieces) / seconds.max(0.001);
-        output.note(format!("\n\n     first piece after {first:.2} s, then {rate:.1} pieces a second"));
+        output.piece("\n");
+        output.note(format!("     first piece after {first:.2} s, then {rate:.1} pieces a second"));
         if text.is_empty() {
             return Err(Failure::new(Exit::Failed, "EMPTY_ANSWER", "the model said nothing"));
         }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::arguments::Demo;
 use crate::exit_code::Exit;
-use crate::output::{Failure, Output};
+use crate::output::{Failure, Output, check_line};
 use crate::signals;
 
 use self::stage::{Proxy, Server, Stage};
@@ -94,7 +94,9 @@ async fn story(arguments: &Demo, steps: &mut Steps, output: Output) -> Result<Pl
 
     steps.heading("The client: no proof, no prompt");
     let proxy = steps.pass("verify before the first byte", stage.start_proxy("the proxy", &server.url)).await?;
-    output.checks(&proxy.checks);
+    for (number, check) in proxy.checks.iter().enumerate() {
+        output.note(format!("     {}", check_line(number + 1, check)));
+    }
     let ask = ask::Client::new(&proxy.url, &stage.api_key).await?;
     let answer = steps.pass("ask through plain OpenAI HTTP, streamed", ask.stream(QUESTION, output)).await?;
     steps.pass("the answer's receipt", stage.receipt(&proxy.url, &answer.request_id)).await?;
