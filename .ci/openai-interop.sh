@@ -12,7 +12,7 @@ python3 -m venv "$work/venv" >/dev/null 2>&1 || exit 77
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check openai || exit 77
 
 cargo build --release --locked --quiet
-./target/release/strongroom demo --offline --keep 2>"$work/log" >/dev/null &
+cargo run --release --locked --quiet -- demo --offline --keep 2>"$work/log" >/dev/null &
 demo=$!
 for _ in $(seq 600); do
   grep -q 'base_url=' "$work/log" && break

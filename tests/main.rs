@@ -5,5 +5,6 @@ mod architecture;
 mod attacks;
 mod command_line;
 mod end_to_end;
+mod examples;
 mod promises;
 mod support;

@@ -229,6 +229,9 @@ pub(crate) enum Broker {
         /// The deployment's name, a lower-case DNS label.
         #[arg(long)]
         deployment: String,
+        /// Where the key-encryption key goes, better on another volume [default: kek.key in DIR].
+        #[arg(long, value_name = "FILE")]
+        kek: Option<PathBuf>,
         /// A development broker: it releases to simulated platforms only.
         #[arg(long, requires = "development_root")]
         development: bool,

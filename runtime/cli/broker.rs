@@ -20,8 +20,9 @@ use crate::signals;
 pub(crate) async fn run(command: arguments::Broker, output: Output) -> Result<Exit, Failure> {
     use arguments::Broker as Command;
     match command {
-        Command::Init { place, tenant, deployment, development, development_root } => {
-            init(&place.dir, tenant, &deployment, development.then_some(development_root).flatten(), output)
+        Command::Init { place, tenant, deployment, kek, development, development_root } => {
+            let root = development.then_some(development_root).flatten();
+            init(&place.dir, tenant, &deployment, kek, root, output)
         }
         Command::Serve { place, listen } => serve(&place.dir, &listen, output).await,
         Command::Deposit { place, sealed, publisher } => {
@@ -73,6 +74,7 @@ fn init(
     dir: &Path,
     tenant: String,
     deployment: &str,
+    kek_file: Option<PathBuf>,
     development_root: Option<PathBuf>,
     output: Output,
 ) -> Result<Exit, Failure> {
@@ -81,7 +83,7 @@ fn init(
     let development_anchor =
         development_root.map(|path| fs::read(&path).map_err(|e| Failure::file(&path, &e))).transpose()?;
     let environment = if development_anchor.is_some() { Environment::Development } else { Environment::Production };
-    let options = InitOptions { tenant, deployment, environment, kek_file: None, development_anchor };
+    let options = InitOptions { tenant, deployment, environment, kek_file, development_anchor };
     let broker = Broker::init(dir, options).map_err(|e| failure(&e))?;
     let trust_root = format!("sha256:{}", hex::encode(broker.trust_root()));
     let broker_key = hex::encode(broker.broker_key().to_bytes());

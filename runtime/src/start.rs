@@ -102,7 +102,7 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     let digest = config.digest();
     events(&Event::Configured { config_digest: hex::encode(digest) });
 
-    // Everything that can be wrong without a key is found before one is asked for.
+    // Plugins, signatures and the address are checked before a key is asked for.
     let plugins = Pipeline::load(&config.plugins)?;
     let manifests: Vec<SignedManifest> = config.models.iter().map(model::manifest).collect::<Result<_, _>>()?;
     let client = ReleaseClient::new(&config.broker.url, config.broker_key()?)?;
