@@ -82,6 +82,8 @@ fn init(
         .map_err(|_| Failure::usage(format!("`{deployment}` is no lower-case DNS label such as bank-prod")))?;
     let development_anchor =
         development_root.map(|path| fs::read(&path).map_err(|e| Failure::file(&path, &e))).transpose()?;
+    // As typed, not as the broker's directory would have it: a relative path starts here.
+    let kek_file = kek_file.map(|path| std::path::absolute(&path).map_err(|e| Failure::file(&path, &e))).transpose()?;
     let environment = if development_anchor.is_some() { Environment::Development } else { Environment::Production };
     let options = InitOptions { tenant, deployment, environment, kek_file, development_anchor };
     let broker = Broker::init(dir, options).map_err(|e| failure(&e))?;

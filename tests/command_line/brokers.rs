@@ -23,6 +23,14 @@ fn a_broker_is_made_once() {
 }
 
 #[test]
+fn the_key_encryption_key_goes_where_the_user_stands() {
+    let scene = Scene::new();
+    scene.done(&[&INIT[..], &["--kek", "elsewhere.key"]].concat());
+    assert_eq!(scene.names(), ["broker", "elsewhere.key"]);
+    scene.done(&["broker", "log", "verify", "--dir", "broker"]);
+}
+
+#[test]
 fn a_broker_that_cannot_be_meant_is_not_made() {
     let mut scene = Scene::new();
     scene.write("random", [0xff, 0, 0x9f, 1]);
