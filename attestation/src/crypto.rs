@@ -54,6 +54,34 @@ pub fn verify_rsa_pss_sha384(public_key: &[u8], message: &[u8], signature: &[u8]
         .map_err(|_| BadSignature)
 }
 
+/// Verifies ECDSA on P-256 with SHA-256 (FIPS 186-5), r and s as 32 big-endian bytes each.
+pub fn verify_ecdsa_p256_sha256(point: &[u8], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+    signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
+        .verify(message, signature)
+        .map_err(|_| BadSignature)
+}
+
+/// Verifies ECDSA on P-256 with SHA-256, the signature as X.509 carries it: a DER sequence of r and s.
+pub fn verify_ecdsa_p256_sha256_asn1(point: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, point)
+        .verify(message, signature)
+        .map_err(|_| BadSignature)
+}
+
+/// Verifies RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 8.2.2).
+pub fn verify_rsa_pkcs1_sha256(public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    signature::UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, public_key)
+        .verify(message, signature)
+        .map_err(|_| BadSignature)
+}
+
+/// Verifies RSASSA-PKCS1-v1_5 with SHA-384 (RFC 8017 8.2.2).
+pub fn verify_rsa_pkcs1_sha384(public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    signature::UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA384, public_key)
+        .verify(message, signature)
+        .map_err(|_| BadSignature)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

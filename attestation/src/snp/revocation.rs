@@ -95,7 +95,7 @@ mod tests {
     /// The outcome for an intermediate of Genoa with this serial number.
     fn outcome(serial: &[u8], lists: &[&[u8]], required: bool, now: &str) -> (State, Code) {
         let anchors = HardwareAnchors::compiled_in();
-        let root: &SnpRoot = anchors.snp_roots().iter().find(|root| root.product == Product::Genoa).unwrap();
+        let root: &SnpRoot = anchors.roots().snp.iter().find(|root| root.product == Product::Genoa).unwrap();
         let mut intermediate: Certificate = root.intermediates[0].clone();
         intermediate.serial = serial.to_vec();
         let chain = Chain { leaf: &intermediate, intermediate: &intermediate, root };
