@@ -11,7 +11,7 @@ use crate::x509::{Certificate, PublicKey};
 
 pub(crate) use amd::SnpRoot;
 pub(crate) use development::{
-    DEVELOPMENT_LIFETIME_SECS, DEVELOPMENT_OID, DEVELOPMENT_SUFFIX, carries_development_mark, lifetime_secs,
+    DEVELOPMENT_LIFETIME_SECS, DEVELOPMENT_OID, carries_development_mark, lifetime_secs,
     looks_like_development, plain_name,
 };
 

@@ -25,6 +25,8 @@ pub(crate) mod oid {
     pub(crate) const COMMON_NAME: &[u8] = &[0x55, 4, 3];
     pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1D, 19];
     pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1D, 15];
+    pub(crate) const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1D, 17];
+    pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1D, 37];
 }
 
 /// Reads an AlgorithmIdentifier of a signature. Told apart are those that vendors sign with:

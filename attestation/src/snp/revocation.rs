@@ -56,6 +56,7 @@ pub(super) fn check(
     let wanted = format!("a list of {root_name} that is valid at {now}");
     match (until, lists.first()) {
         (Some(until), _) => {
+            trail.lasts(TITLE, until);
             let found = format!("not listed; valid until {until}");
             trail.step(Check::pass(Code::Revoked, TITLE, wanted, found))?;
         }

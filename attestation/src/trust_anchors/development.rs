@@ -10,7 +10,7 @@ pub(crate) const DEVELOPMENT_OID: &[u8] = &[0x2B, 6, 1, 4, 1, 0x81, 0xFD, 0x59, 
 /// What the mark says, a DER UTF8String.
 const DEVELOPMENT_MARK: &[u8] = b"\x0C\x17DEVELOPMENT - NOT A TEE";
 /// Ends the common names of development certificates.
-pub(crate) const DEVELOPMENT_SUFFIX: &str = " DEVELOPMENT - NOT A TEE";
+const DEVELOPMENT_SUFFIX: &str = " DEVELOPMENT - NOT A TEE";
 /// A development certificate lives at most a week, so that none is left lying about.
 pub(crate) const DEVELOPMENT_LIFETIME_SECS: u64 = 7 * 24 * 60 * 60;
 
