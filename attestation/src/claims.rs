@@ -51,6 +51,7 @@ impl fmt::Display for Platform {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthenticatedClaims {
     platform: PlatformClaims,
+    product: String,
     launch_measurement: Vec<u8>,
     valid_until: UnixTime,
 }
@@ -70,7 +71,12 @@ enum Hardware<'a> {
 
 impl AuthenticatedClaims {
     pub(crate) fn new(platform: PlatformClaims, policy: &Policy, valid_until: UnixTime) -> AuthenticatedClaims {
-        let mut claims = AuthenticatedClaims { platform, launch_measurement: Vec::new(), valid_until };
+        let product = String::new();
+        let mut claims = AuthenticatedClaims { platform, product, launch_measurement: Vec::new(), valid_until };
+        claims.product = match claims.hardware() {
+            Hardware::Snp(snp) => Product::name(snp.product).to_owned(),
+            Hardware::Tdx(tdx) => tdx.pck.fmspc.to_string(),
+        };
         claims.launch_measurement = claims.measured(policy);
         claims
     }
@@ -89,11 +95,8 @@ impl AuthenticatedClaims {
 
     /// The vendor's product line, for example `"Genoa"`; on TDX the FMSPC, which is what Intel
     /// publishes for.
-    pub fn product(&self) -> String {
-        match self.hardware() {
-            Hardware::Snp(snp) => Product::name(snp.product).to_owned(),
-            Hardware::Tdx(tdx) => tdx.pck.fmspc.to_string(),
-        }
+    pub fn product(&self) -> &str {
+        &self.product
     }
 
     /// What was measured at launch: MEASUREMENT (48 bytes) on SNP; MRTD and RTMR 0 to 2 (192 bytes)
