@@ -22,6 +22,7 @@ mod endorsements;
 mod error;
 mod evidence;
 mod hex_bytes;
+pub mod measure;
 mod policy;
 mod snp;
 mod trail;
