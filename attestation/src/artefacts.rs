@@ -107,7 +107,9 @@ impl Artefacts {
             }
             (None, None, Some(report), None) => Evidence::Snp(report),
             (None, None, None, Some(_)) => {
-                return Err(malformed("a vTPM quote without the paravisor's report that vouches for its key".to_owned()));
+                return Err(malformed(
+                    "a vTPM quote without the paravisor's report that vouches for its key".to_owned(),
+                ));
             }
             (None, None, None, None) => {
                 return Err(malformed("no report or quote of a platform is among the artefacts".to_owned()));
@@ -127,7 +129,8 @@ impl Artefacts {
             ArtefactKind::TpmSignature => once(&mut self.tpm_signature, bytes.to_vec(), "vTPM signatures")?,
             ArtefactKind::PcrValues => self.add_pcrs(json::pcr_values(bytes)?)?,
             ArtefactKind::TpmQuote => {
-                let quote = text::bincode_quote(bytes).ok_or_else(|| malformed("a vTPM quote of wrong sizes".into()))?;
+                let quote =
+                    text::bincode_quote(bytes).ok_or_else(|| malformed("a vTPM quote of wrong sizes".into()))?;
                 self.add_tpm_quote(quote)?;
             }
             ArtefactKind::EventLog => self.add_event_log(bytes)?,

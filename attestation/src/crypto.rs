@@ -35,6 +35,22 @@ pub fn sha512(bytes: &[u8]) -> [u8; 64] {
     Sha512::digest(bytes).into()
 }
 
+/// SHA-384 of bytes that come in pieces.
+#[derive(Clone, Default)]
+pub struct Sha384Pieces(Sha384);
+
+impl Sha384Pieces {
+    /// Goes on with `piece`.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> [u8; 48] {
+        self.0.finalize().into()
+    }
+}
+
 /// Verifies ECDSA on P-384 with SHA-384 (FIPS 186-5).
 ///
 /// `point` is the uncompressed public point (97 bytes, SEC 1), `signature` is r and s as 48

@@ -28,6 +28,7 @@ mod evidence;
 mod examine;
 mod expected;
 mod hex_bytes;
+pub mod measure;
 mod pinned;
 mod pki;
 mod policy;
@@ -41,7 +42,9 @@ mod verify;
 mod x509;
 
 pub use artefacts::{ArtefactKind, Artefacts, describe};
-pub use azure::{AzureClaims, AzureEvidence, AzurePolicy, HardwareClaims, HclReport, PcrValues, TpmQuote, TpmQuoteClaims};
+pub use azure::{
+    AzureClaims, AzureEvidence, AzurePolicy, HardwareClaims, HclReport, PcrValues, TpmQuote, TpmQuoteClaims,
+};
 pub use claims::{AuthenticatedClaims, Platform};
 pub use class::{Class, Hardware, Simulated};
 pub use endorsements::Endorsements;
@@ -56,8 +59,8 @@ pub use snp::{
     Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, SnpReport, Tcb,
 };
 pub use tdx::{Pck, PckCa, TcbStatus, TdAttributes, TdBody, TdxClaims, TdxPolicy, TdxQuote, TdxTcb};
+pub use trail::Expiry;
 pub use trust_anchors::{DevelopmentAnchors, HardwareAnchors};
 pub use unix_time::UnixTime;
 pub use verdict::Verdict;
-pub use trail::Expiry;
 pub use verify::{Appraisal, verify};

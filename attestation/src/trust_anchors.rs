@@ -11,8 +11,8 @@ use crate::x509::{Certificate, PublicKey};
 
 pub(crate) use amd::SnpRoot;
 pub(crate) use development::{
-    DEVELOPMENT_LIFETIME_SECS, DEVELOPMENT_OID, carries_development_mark, lifetime_secs,
-    looks_like_development, plain_name,
+    DEVELOPMENT_LIFETIME_SECS, DEVELOPMENT_OID, carries_development_mark, lifetime_secs, looks_like_development,
+    plain_name,
 };
 
 /// Length of AMD's RSA keys and of Microsoft's root; shorter ones are not theirs.

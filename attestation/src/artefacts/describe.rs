@@ -47,11 +47,8 @@ fn tpm_quote(artefacts: &Artefacts) -> Result<Option<Value>, Refusal> {
     let unsigned = vec![0; 256];
     let quote = TpmQuote::parse(message, artefacts.tpm_signature.as_ref().unwrap_or(&unsigned))?;
     let clock = quote.clock();
-    let selection: Vec<String> = quote
-        .selection()
-        .iter()
-        .map(|bank| format!("{:#06x}:{}", bank.algorithm, hex::encode(&bank.bitmap)))
-        .collect();
+    let selection: Vec<String> =
+        quote.selection().iter().map(|bank| format!("{:#06x}:{}", bank.algorithm, hex::encode(&bank.bitmap))).collect();
     Ok(Some(json!({
         "extra_data": hex::encode(quote.extra_data()),
         "selection": selection,

@@ -17,9 +17,7 @@ const AUTHORITY: &str = "Virtual TPM CA";
 /// this one.
 pub(super) fn check(trail: &mut Trail, given: &Given<'_>, attestation_key: &[u8]) -> Option<Option<UnixTime>> {
     let wanted = "a certificate of the key in the run-time data";
-    let of_key = |certificate: &&Certificate| {
-        matches!(&certificate.public_key, PublicKey::Rsa { key, .. } if key == attestation_key)
-    };
+    let of_key = |certificate: &&Certificate| matches!(&certificate.public_key, PublicKey::Rsa { key, .. } if key == attestation_key);
     let certificates = given.bag.certificates();
     let Some(leaf) = certificates.iter().find(of_key) else {
         let other = certificates.iter().find(|certificate| is_of_attestation_key(certificate));

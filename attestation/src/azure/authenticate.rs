@@ -96,13 +96,8 @@ fn hardware(trail: &mut Trail, given: &Given<'_>) -> Option<(HardwareClaims, [u8
                 return None;
             };
             trail.step(same_report(title, report, quote))?;
-            let tdx = tdx::Given {
-                quote,
-                bag: given.bag,
-                anchored: given.anchored,
-                policy: given.policy,
-                now: given.now,
-            };
+            let tdx =
+                tdx::Given { quote, bag: given.bag, anchored: given.anchored, policy: given.policy, now: given.now };
             let authentic = tdx::authenticate(trail, &tdx)?;
             let report_data = authentic.claims.report_data.0;
             Some((HardwareClaims::Tdx(Box::new(authentic.claims)), report_data, authentic.valid_until))
@@ -114,7 +109,8 @@ fn hardware(trail: &mut Trail, given: &Given<'_>) -> Option<(HardwareClaims, [u8
 fn same_report(title: &str, report: &TdReport, quote: &tdx::TdxQuote) -> Check {
     let body = quote.body();
     let mut info = [body.td_attributes.to_le_bytes(), body.xfam.to_le_bytes()].concat();
-    for register in [&body.mr_td, &body.mr_config_id, &body.mr_owner, &body.mr_owner_config].into_iter().chain(&body.rtmr)
+    for register in
+        [&body.mr_td, &body.mr_config_id, &body.mr_owner, &body.mr_owner_config].into_iter().chain(&body.rtmr)
     {
         info.extend_from_slice(register);
     }

@@ -110,7 +110,8 @@ impl HclReport {
         let padding = cursor.rest();
 
         let total = RUNTIME_OFFSET.saturating_add(runtime_data.len());
-        let sizes = usize::try_from(size) == Ok(total) && runtime_size.checked_add(RUNTIME_HEADER_LEN) == Some(data_size);
+        let sizes =
+            usize::try_from(size) == Ok(total) && runtime_size.checked_add(RUNTIME_HEADER_LEN) == Some(data_size);
         let objection = if signature != *SIGNATURE {
             Some("it does not begin with HCLA".to_owned())
         } else if !matches!(version, 1 | 2) {

@@ -45,7 +45,8 @@ struct Key {
 impl RuntimeData {
     /// Reads the JSON; there must be exactly one attestation key, and it must be RSA's.
     pub(crate) fn read(bytes: &[u8]) -> Result<RuntimeData, Refusal> {
-        let text: Text = serde_json::from_slice(bytes).map_err(|error| malformed(format!("cannot be read: {error}")))?;
+        let text: Text =
+            serde_json::from_slice(bytes).map_err(|error| malformed(format!("cannot be read: {error}")))?;
         if text.keys.len() > MAX_KEYS {
             return Err(malformed(format!("name more than {MAX_KEYS} keys")));
         }

@@ -45,7 +45,9 @@ fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
     let mut rest = bytes;
     while let [first, after @ ..] = rest {
         let escape = match rest {
-            [b'%', high, low, ..] => std::str::from_utf8(&[*high, *low]).ok().and_then(|d| u8::from_str_radix(d, 16).ok()),
+            [b'%', high, low, ..] => {
+                std::str::from_utf8(&[*high, *low]).ok().and_then(|d| u8::from_str_radix(d, 16).ok())
+            }
             _ => None,
         };
         decoded.push(escape.unwrap_or(*first));

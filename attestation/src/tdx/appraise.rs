@@ -194,12 +194,7 @@ fn fmspc(claims: &TdxClaims, policy: &TdxPolicy) -> Check {
     let title = "kind of platform (FMSPC)";
     let found = claims.pck.fmspc;
     match &policy.fmspcs {
-        None => Check::skip(
-            Code::PlatformNotAllowed,
-            title,
-            "nothing: the policy names none",
-            found.to_string(),
-        ),
+        None => Check::skip(Code::PlatformNotAllowed, title, "nothing: the policy names none", found.to_string()),
         Some(allowed) => {
             let wanted = format!("one of {} named kinds", allowed.len());
             Check::when(allowed.contains(&found), Code::PlatformNotAllowed, title, wanted, found.to_string())

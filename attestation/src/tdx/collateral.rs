@@ -40,9 +40,8 @@ impl<'a> Collateral<'a> {
     pub(super) fn tcb_info(&self, trail: &mut Trail, pck: &PckExtension) -> Option<Option<Checked<'a, TcbInfo>>> {
         let wanted = format!("TDX TCB info of FMSPC {}, PCE {}", hex::encode(pck.fmspc), hex::encode(pck.pce_id));
         let all = self.bag.tcb_infos();
-        let fits = |info: &&TcbInfo| {
-            info.is_tdx() && info.fields.fmspc.0 == pck.fmspc && info.fields.pce_id.0 == pck.pce_id
-        };
+        let fits =
+            |info: &&TcbInfo| info.is_tdx() && info.fields.fmspc.0 == pck.fmspc && info.fields.pce_id.0 == pck.pce_id;
         let other = all.iter().find(|info| !fits(info)).map(TcbInfo::shown);
         let candidates: Vec<_> = all.iter().filter(fits).map(Candidate::of_tcb_info).collect();
         self.newest(trail, "TCB info", wanted, candidates, other)

@@ -70,8 +70,8 @@ pub(crate) fn platform_level(info: &TcbInfo, pck: &PckExtension, body: &TdBody) 
 fn level_of(info: &TcbInfo, pck: &PckExtension, tee_tcb_svn: &[u8; 16]) -> Level {
     let matches = |level: &Components| meets(level, pck, tee_tcb_svn);
     let found = info.fields.tcb_levels.iter().find(|level| matches(&level.tcb));
-    let platform =
-        found.map_or_else(Level::not_supported, |level| Level::of(level.tcb_status, level.tcb_date, &level.advisory_ids));
+    let platform = found
+        .map_or_else(Level::not_supported, |level| Level::of(level.tcb_status, level.tcb_date, &level.advisory_ids));
     match module_level(info, tee_tcb_svn) {
         Some(module) => platform.with_part(&module),
         None => platform,
@@ -86,9 +86,7 @@ fn meets(level: &Components, pck: &PckExtension, tee_tcb_svn: &[u8; 16]) -> bool
     let at_least = |wanted: &[Svn], found: &[u8; 16], skip: usize| {
         wanted.len() == found.len() && wanted.iter().zip(found).skip(skip).all(|(wanted, found)| *found >= wanted.svn)
     };
-    at_least(&level.sgx, &pck.components, 0)
-        && pck.pce_svn >= level.pce
-        && at_least(&level.tdx, tee_tcb_svn, skip)
+    at_least(&level.sgx, &pck.components, 0) && pck.pce_svn >= level.pce && at_least(&level.tdx, tee_tcb_svn, skip)
 }
 
 /// The level of a TDX module that has an identity of its own; `None` for version 0, which the

@@ -246,7 +246,8 @@ fn chain(pck: &CertificationData<'_>) -> Result<Vec<Certificate>, Refusal> {
         return Err(malformed(format!("a chain of {} certificates, wanted at most {MAX_CHAIN}", objects.len())));
     }
     let parse = |der: &Vec<u8>| {
-        Certificate::parse(der).map_err(|error| malformed(format!("a certificate in the quote cannot be read: {error}")))
+        Certificate::parse(der)
+            .map_err(|error| malformed(format!("a certificate in the quote cannot be read: {error}")))
     };
     objects.iter().map(parse).collect()
 }
