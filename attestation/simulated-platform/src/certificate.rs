@@ -62,12 +62,12 @@ pub(crate) struct Certificate {
 
 impl Certificate {
     /// The signed certificate, DER.
-    pub(crate) fn sign(&self, issuer: &impl Issuer) -> Result<Der, SimulationError> {
+    pub(crate) fn sign(&self, issuer: &dyn Issuer) -> Result<Der, SimulationError> {
         let to_be_signed = self.to_be_signed(issuer).map_err(encoding)?;
         signed(&to_be_signed, issuer)
     }
 
-    fn to_be_signed(&self, issuer: &impl Issuer) -> Result<Der, Error> {
+    fn to_be_signed(&self, issuer: &dyn Issuer) -> Result<Der, Error> {
         let validity = sequence(&[&time(self.validity.not_before)?, &time(self.validity.not_after)?])?;
         sequence(&[
             &explicit(0, &integer(2)?)?, // version 3
@@ -83,7 +83,7 @@ impl Certificate {
 }
 
 /// `SEQUENCE { toBeSigned, algorithm, signature }`, as certificates and revocation lists are.
-pub(crate) fn signed(to_be_signed: &[u8], issuer: &impl Issuer) -> Result<Der, SimulationError> {
+pub(crate) fn signed(to_be_signed: &[u8], issuer: &dyn Issuer) -> Result<Der, SimulationError> {
     let signature = issuer.sign(to_be_signed)?;
     let assemble = || sequence(&[to_be_signed, &issuer.algorithm()?, &bit_string(&signature)?]);
     assemble().map_err(encoding)

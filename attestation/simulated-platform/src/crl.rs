@@ -32,12 +32,12 @@ pub(crate) enum ExtensionOrder {
 
 impl RevocationList {
     /// The signed list, DER.
-    pub(crate) fn sign(&self, issuer: &impl Issuer) -> Result<Der, SimulationError> {
+    pub(crate) fn sign(&self, issuer: &dyn Issuer) -> Result<Der, SimulationError> {
         let to_be_signed = self.to_be_signed(issuer).map_err(encoding)?;
         signed(&to_be_signed, issuer)
     }
 
-    fn to_be_signed(&self, issuer: &impl Issuer) -> Result<Der, Error> {
+    fn to_be_signed(&self, issuer: &dyn Issuer) -> Result<Der, Error> {
         let reasons = if self.gives_reasons { sequence(&[&key_compromise()?])? } else { Vec::new() };
         let mut entries = Vec::new();
         for serial in &self.revoked {

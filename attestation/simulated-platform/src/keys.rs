@@ -19,6 +19,26 @@ pub(crate) trait Issuer {
     fn identifier(&self) -> Vec<u8>;
 }
 
+/// A key that signs in another's name: what it issues claims the other's identifier.
+pub(crate) struct Forger<'a> {
+    pub(crate) key: &'a dyn Issuer,
+    pub(crate) claims: &'a dyn Issuer,
+}
+
+impl Issuer for Forger<'_> {
+    fn algorithm(&self) -> Result<Der, Error> {
+        self.key.algorithm()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SimulationError> {
+        self.key.sign(message)
+    }
+
+    fn identifier(&self) -> Vec<u8> {
+        self.claims.identifier()
+    }
+}
+
 /// RFC 7093, method 1: the first 160 bits of SHA-256 of the public key.
 fn key_identifier(public_key: &[u8]) -> Vec<u8> {
     let mut digest = Sha256::digest(public_key).to_vec();

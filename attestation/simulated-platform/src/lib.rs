@@ -25,6 +25,8 @@ mod der;
 mod directory;
 mod error;
 mod extension;
+mod fault_catalogue;
+mod intel;
 mod keys;
 
 pub use amd::{
@@ -37,3 +39,13 @@ pub use amd::{
 pub use certificate::{DEVELOPMENT_NAME_SUFFIX, LONGEST_VALIDITY_SECONDS};
 pub use error::SimulationError;
 pub use extension::DEVELOPMENT_EXTENSION_OID;
+pub use intel::{
+    collateral::IntelCollateral,
+    event_log::{Event, EventLog},
+    fault::TdxFault,
+    pck::PckCa,
+    quote::QuoteFormat,
+    td::{SimulatedTd, TdEvidence},
+    td_body::TdBody,
+    vendor::SimulatedIntel,
+};
