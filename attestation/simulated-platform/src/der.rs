@@ -1,5 +1,5 @@
-//! The few DER values that a certificate or revocation list is made of. AMD's shapes need
-//! them by hand: RSASSA-PSS parameters with and without the default trailer field, a zero
+//! The few DER values that a certificate or revocation list is made of. The vendors' shapes
+//! need them by hand: RSASSA-PSS parameters with and without the default trailer field, a zero
 //! serial number, and extension values that are no DER at all.
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use x509_cert::{
     der::{
         DateTime, Encode, Error, Tag, TagNumber,
-        asn1::{AnyRef, BitStringRef, Ia5StringRef, Null, ObjectIdentifier, Utf8StringRef},
+        asn1::{AnyRef, BitStringRef, Ia5StringRef, Null, ObjectIdentifier, UintRef, Utf8StringRef},
     },
     time::Time,
 };
@@ -39,6 +39,15 @@ pub(crate) fn object_identifier(dotted: &str) -> Result<Der, Error> {
 
 pub(crate) fn integer(value: u32) -> Result<Der, Error> {
     value.to_der()
+}
+
+/// An integer that is not negative, from its big-endian bytes; leading zeros do not count.
+pub(crate) fn unsigned_integer(big_endian: &[u8]) -> Result<Der, Error> {
+    UintRef::new(big_endian)?.to_der()
+}
+
+pub(crate) fn enumerated(value: u8) -> Result<Der, Error> {
+    AnyRef::new(Tag::Enumerated, &[value])?.to_der()
 }
 
 pub(crate) fn boolean(value: bool) -> Result<Der, Error> {
@@ -93,6 +102,9 @@ mod tests {
     fn known_encodings() {
         assert_eq!(integer(0).unwrap(), [2, 1, 0]);
         assert_eq!(integer(213).unwrap(), [2, 2, 0, 0xd5]);
+        assert_eq!(unsigned_integer(&[0, 0, 0xd5, 1]).unwrap(), [2, 3, 0, 0xd5, 1]);
+        assert_eq!(unsigned_integer(&[0, 0]).unwrap(), [2, 1, 0]);
+        assert_eq!(enumerated(1).unwrap(), [10, 1, 1]);
         assert_eq!(named_bits(1, &[4]).unwrap(), [3, 2, 1, 4]);
         assert_eq!(
             object_identifier("1.3.6.1.4.1.3704.1.3.1").unwrap(),

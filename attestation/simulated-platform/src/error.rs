@@ -47,10 +47,32 @@ pub enum SimulationError {
         /// What was wanted and what was found.
         problem: String,
     },
+    /// Something is longer than its length field can say.
+    #[error("{what} is too long to be written down")]
+    TooLong {
+        /// What.
+        what: &'static str,
+    },
+    /// A JSON document could not be written.
+    #[error("writing {what} as JSON failed")]
+    Json {
+        /// Which document.
+        what: &'static str,
+        /// The writer's reason.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Certificates could not be written as PEM.
+    #[error("writing certificates as PEM failed")]
+    Pem,
+    /// A form that needs every part was asked for, and a fault left one out.
+    #[error("{what} is missing")]
+    Incomplete {
+        /// The part.
+        what: &'static str,
+    },
     /// The fault needs a certificate that only the vendor can sign.
-    #[error(
-        "fault `{fault}` needs the vendor's keys, which a device does not hold: use SimulatedAmd::report_with_fault"
-    )]
+    #[error("fault `{fault}` needs the vendor's keys, which a device does not hold: ask the vendor for it")]
     NeedsVendor {
         /// The fault's name.
         fault: &'static str,

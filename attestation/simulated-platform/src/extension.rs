@@ -1,14 +1,9 @@
-//! X.509 extensions: the standard ones of AMD's authorities, AMD's own of a VCEK or VLEK,
-//! and the one that says "development".
+//! X.509 extensions: the standard ones, and the one that says "development".
 
 use x509_cert::der::Error;
 
-use crate::{
-    der::{
-        Der, boolean, explicit, ia5_string, implicit, integer, named_bits, object_identifier, octet_string, sequence,
-        utf8_string,
-    },
-    product::Tcb,
+use crate::der::{
+    Der, boolean, explicit, implicit, integer, named_bits, object_identifier, octet_string, sequence, utf8_string,
 };
 
 /// The extension, always critical, that marks a development certificate: under the private
@@ -20,11 +15,19 @@ pub(crate) const DEVELOPMENT_TEXT: &str = "DEVELOPMENT - NOT A TEE";
 /// A critical extension that nobody knows, for the fault of that name.
 const UNKNOWN_EXTENSION_OID: &str = "1.3.6.1.4.1.32473.5.99";
 
-/// Certificate Sign alone (an ASK), or with CRL Sign (an ARK).
+/// What a key is for.
 #[derive(Clone, Copy)]
 pub(crate) enum KeyUsage {
+    /// An ASK.
     CertificateSign,
+    /// An authority that issues revocation lists too.
     CertificateAndCrlSign,
+    /// Microsoft's root.
+    SignatureCertificateAndCrlSign,
+    /// A PCK, and whatever signs documents for Intel.
+    SignatureAndNonRepudiation,
+    /// A virtual TPM's attestation key.
+    Signature,
 }
 
 pub(crate) fn development() -> Result<Der, Error> {
@@ -63,67 +66,31 @@ pub(crate) fn key_usage(usage: KeyUsage) -> Result<Der, Error> {
         // One unused bit, not the two of strict DER: so AMD writes it.
         KeyUsage::CertificateSign => named_bits(1, &[0x04])?,
         KeyUsage::CertificateAndCrlSign => named_bits(1, &[0x06])?,
+        KeyUsage::SignatureCertificateAndCrlSign => named_bits(1, &[0x86])?,
+        KeyUsage::SignatureAndNonRepudiation => named_bits(6, &[0xc0])?,
+        KeyUsage::Signature => named_bits(7, &[0x80])?,
     };
     extension("2.5.29.15", true, &bits)
 }
 
-/// Where the list would be published; `.invalid` is a name that never resolves (RFC 6761).
-pub(crate) fn crl_distribution_point(kind: &str, product: &str) -> Result<Der, Error> {
-    let url = format!("https://simulated-amd.invalid/{kind}/v1/{product}/crl");
+/// For which purposes the key may be used, by their OIDs.
+pub(crate) fn extended_key_usage(purposes: &[&str]) -> Result<Der, Error> {
+    let mut list = Vec::new();
+    for purpose in purposes {
+        list.append(&mut object_identifier(purpose)?);
+    }
+    extension("2.5.29.37", false, &sequence(&[&list])?)
+}
+
+/// Where the revocation list would be published; the hosts of this crate end in `.invalid`,
+/// which never resolves (RFC 6761).
+pub(crate) fn crl_distribution_point(url: &str) -> Result<Der, Error> {
     let names = explicit(0, &implicit(6, url.as_bytes())?)?;
     let point = sequence(&[&explicit(0, &names)?])?;
     extension("2.5.29.31", false, &sequence(&[&point])?)
 }
 
-/// Structure version of a VCEK or VLEK: 1 since Turin, 0 before.
-pub(crate) fn structure_version(version: u32) -> Result<Der, Error> {
-    amd("1", &integer(version)?)
-}
-
-pub(crate) fn product_name(name: &str) -> Result<Der, Error> {
-    amd("2", &ia5_string(name)?)
-}
-
-/// The security patch levels, in the order in which AMD writes them.
-pub(crate) fn security_patch_levels(tcb: Tcb) -> Result<Vec<Der>, Error> {
-    let level = |suffix: &str, value: u8| amd(suffix, &integer(u32::from(value))?);
-    let mut levels = Vec::new();
-    if let Some(fmc) = tcb.fmc {
-        levels.push(level("3.9", fmc)?);
-    }
-    levels.push(level("3.1", tcb.bootloader)?);
-    levels.push(level("3.2", tcb.tee)?);
-    let reserved = if tcb.fmc.is_some() {
-        levels.push(level("3.3", tcb.snp)?);
-        ["3.5", "3.6", "3.7"].as_slice()
-    } else {
-        &["3.4", "3.5", "3.6", "3.7"]
-    };
-    for suffix in reserved {
-        levels.push(level(suffix, 0)?);
-    }
-    if tcb.fmc.is_none() {
-        levels.push(level("3.3", tcb.snp)?);
-    }
-    levels.push(level("3.8", tcb.microcode)?);
-    Ok(levels)
-}
-
-/// The hardware id: raw bytes without an inner OCTET STRING, as in every genuine VCEK.
-pub(crate) fn hardware_id(id: &[u8]) -> Result<Der, Error> {
-    amd("4", id)
-}
-
-/// The cloud provider that a VLEK was loaded for.
-pub(crate) fn csp_id(id: &str) -> Result<Der, Error> {
-    amd("5", &ia5_string(id)?)
-}
-
-fn amd(suffix: &str, value: &[u8]) -> Result<Der, Error> {
-    extension(&format!("1.3.6.1.4.1.3704.1.{suffix}"), false, value)
-}
-
-fn extension(oid: &str, critical: bool, value: &[u8]) -> Result<Der, Error> {
+pub(crate) fn extension(oid: &str, critical: bool, value: &[u8]) -> Result<Der, Error> {
     // `critical` is false by default, and DER leaves a default out.
     let flag = if critical { boolean(true)? } else { Vec::new() };
     sequence(&[&object_identifier(oid)?, &flag, &octet_string(value)?])

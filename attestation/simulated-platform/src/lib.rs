@@ -18,31 +18,34 @@
 //!
 //! The crate reads no clock: `now` is always an argument, in seconds since the Unix epoch.
 
+mod amd;
 mod certificate;
 mod crl;
 mod der;
-mod device;
-mod device_directory;
 mod directory;
 mod error;
 mod extension;
-mod fault;
-mod fault_in_endorsements;
-mod fault_in_report;
-mod issuance;
+mod fault_catalogue;
+mod intel;
 mod keys;
-mod leaf;
-mod policy;
-mod product;
-mod report;
-mod vendor;
-mod vendor_directory;
 
+pub use amd::{
+    device::{SimulatedDevice, SimulatedEvidence, launch_measurement},
+    fault::Fault,
+    product::{Product, Tcb},
+    report::{REPORT_LENGTH, ReportVersion},
+    vendor::SimulatedAmd,
+};
 pub use certificate::{DEVELOPMENT_NAME_SUFFIX, LONGEST_VALIDITY_SECONDS};
-pub use device::{SimulatedDevice, SimulatedEvidence, launch_measurement};
 pub use error::SimulationError;
 pub use extension::DEVELOPMENT_EXTENSION_OID;
-pub use fault::Fault;
-pub use product::{Product, Tcb};
-pub use report::{REPORT_LENGTH, ReportVersion};
-pub use vendor::SimulatedAmd;
+pub use intel::{
+    collateral::IntelCollateral,
+    event_log::{Event, EventLog},
+    fault::TdxFault,
+    pck::PckCa,
+    quote::QuoteFormat,
+    td::{SimulatedTd, TdEvidence},
+    td_body::TdBody,
+    vendor::SimulatedIntel,
+};

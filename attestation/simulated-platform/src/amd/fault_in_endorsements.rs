@@ -1,17 +1,14 @@
 //! Faults in the certificates and the revocation list: the vendor signs what it should not.
 
-use crate::{
-    certificate::Validity,
-    crl::RevocationList,
-    der::Der,
+use super::{
     device::{KeyKind, SimulatedDevice, hardware_id},
-    error::SimulationError,
     fault::Fault,
-    issuance::{Intermediate, intermediate_certificate, root_certificate, root_name},
-    keys::{AuthorityKey, DeviceKey},
+    issuance::{Intermediate, intermediate_certificate, root_certificate},
+    keys::{AuthorityKey, device_key},
     leaf::{Leaf, Subject},
-    vendor::SimulatedAmd,
+    vendor::{SimulatedAmd, revocation_list},
 };
+use crate::{certificate::Validity, der::Der, error::SimulationError};
 
 /// The provider that the fault `loaded-key` signs for.
 const CSP_ID: &str = "CN=development-csp.invalid";
@@ -38,7 +35,7 @@ pub(crate) fn faulty_endorsements(
         Fault::ForeignRoot => root_certificate(vendor.product, &stranger, Validity::around(now))?,
         _ => vendor.documents.ark.clone(),
     };
-    let list = revocation_list(vendor, fault, &stranger, now)?;
+    let list = faulty_list(vendor, fault, &stranger, now)?;
 
     Ok(match fault {
         Fault::MissingVcek => vec![issuer, root, list],
@@ -70,7 +67,7 @@ fn alter_leaf(fault: Fault, leaf: &mut Leaf, device: &SimulatedDevice, now: u64)
             };
         }
         Fault::OtherDeviceKey => {
-            leaf.public_key_info = DeviceKey::from_chip_secret(&[0; 32])?.public_key_info()?;
+            leaf.public_key_info = device_key(&[0; 32])?.public_key_info()?;
         }
         Fault::ExpiredVcek => leaf.validity = Validity::past(now),
         Fault::NotYetValidVcek => leaf.validity = Validity::future(now),
@@ -107,23 +104,18 @@ struct VendorAsk<'a> {
     root: &'a AuthorityKey,
 }
 
-fn revocation_list(
-    vendor: &SimulatedAmd,
-    fault: Fault,
-    stranger: &AuthorityKey,
-    now: u64,
-) -> Result<Der, SimulationError> {
+fn faulty_list(vendor: &SimulatedAmd, fault: Fault, stranger: &AuthorityKey, now: u64) -> Result<Der, SimulationError> {
     let [_, ask_serial, _] = vendor.product.authority_serials();
     let (validity, revoked, key) = match fault {
-        Fault::RevokedAsk => (Validity::around(now), vec![ask_serial], &vendor.keys.ark),
+        Fault::RevokedAsk => (Validity::around(now), vec![ask_serial.to_be_bytes().to_vec()], &vendor.keys.ark),
         Fault::ExpiredCrl => (Validity::past(now), Vec::new(), &vendor.keys.ark),
         Fault::CrlByOtherKey | Fault::ForeignRoot => (Validity::around(now), Vec::new(), stranger),
         _ => return Ok(vendor.documents.crl.clone()),
     };
-    RevocationList { issuer: &root_name(vendor.product), validity, revoked }.sign(key)
+    revocation_list(vendor.product, validity, revoked)?.sign(&key.issuing())
 }
 
 /// A key that belongs to no vendor: another development vendor's root, a forger.
 fn stranger() -> Result<AuthorityKey, SimulationError> {
-    AuthorityKey::from_pkcs8(include_bytes!("../development-root/stranger-key.der"), "the published stranger's key")
+    AuthorityKey::from_pkcs8(include_bytes!("../../development-root/stranger-key.der"), "the published stranger's key")
 }

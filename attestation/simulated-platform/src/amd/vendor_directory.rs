@@ -5,14 +5,16 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    keys::AuthorityKey,
+    product::Product,
+    vendor::{SimulatedAmd, VendorDocuments, VendorKeys},
+};
 use crate::{
     directory::{
         Access, FORMAT, create, problem, read, read_toml, require_certificate_of, require_format, write, write_toml,
     },
     error::SimulationError,
-    keys::AuthorityKey,
-    product::Product,
-    vendor::{SimulatedAmd, VendorDocuments, VendorKeys},
 };
 
 const DESCRIPTION: &str = "vendor.toml";

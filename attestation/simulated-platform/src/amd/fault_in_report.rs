@@ -1,6 +1,6 @@
 //! Faults in the report: in a field, before the device signs, or in a byte, afterwards.
 
-use crate::{
+use super::{
     device::SimulatedDevice,
     fault::Fault,
     product::Product,

@@ -1,6 +1,6 @@
 //! The policy that accepts one device and nothing else.
 
-use crate::device::{KeyKind, SimulatedDevice, hardware_id};
+use super::device::{KeyKind, SimulatedDevice, hardware_id};
 
 impl SimulatedDevice {
     /// A policy, as TOML text of `strongroom_attestation::Policy`, that accepts this device

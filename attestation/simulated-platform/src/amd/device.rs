@@ -2,16 +2,15 @@
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use crate::{
-    certificate::Validity,
-    error::SimulationError,
+use super::{
     fault::Fault,
     fault_in_report::{alter_bytes, alter_fields},
-    keys::DeviceKey,
+    keys::device_key,
     leaf::{Leaf, Subject},
     product::{Product, Tcb},
     report::{ReportFields, ReportVersion, SigningKey},
 };
+use crate::{certificate::Validity, error::SimulationError, keys::elliptic::EllipticKey};
 
 const CHIP_ID_LABEL: &[u8] = b"strongroom/simulated-platform/chip-id/v1\0";
 const REPORT_ID_LABEL: &[u8] = b"strongroom/simulated-platform/report-id/v1\0";
@@ -24,7 +23,7 @@ const MEASUREMENT_LABEL: &[u8] = b"strongroom/simulated-platform/measurement/v1\
 pub struct SimulatedDevice {
     pub(crate) product: Product,
     pub(crate) report_version: ReportVersion,
-    pub(crate) key: DeviceKey,
+    pub(crate) key: EllipticKey,
     pub(crate) key_kind: KeyKind,
     pub(crate) chip_id: [u8; 64],
     pub(crate) tcb: Tcb,
@@ -155,7 +154,7 @@ impl SimulatedDevice {
         Ok(Self {
             product,
             report_version: ReportVersion::V5,
-            key: DeviceKey::from_chip_secret(&chip_secret)?,
+            key: device_key(&chip_secret)?,
             key_kind,
             chip_id,
             tcb: product.current_tcb(),

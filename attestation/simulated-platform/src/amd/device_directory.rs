@@ -5,15 +5,17 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use super::{
     device::{KeyKind, SimulatedDevice},
+    keys::device_key_from_pkcs8,
+    product::{Product, Tcb},
+    report::ReportVersion,
+};
+use crate::{
     directory::{
         Access, FORMAT, create, problem, read, read_toml, require_certificate_of, require_format, write, write_toml,
     },
     error::SimulationError,
-    keys::DeviceKey,
-    product::{Product, Tcb},
-    report::ReportVersion,
 };
 
 const DESCRIPTION: &str = "device.toml";
@@ -83,7 +85,7 @@ impl SimulatedDevice {
             let found = "has a TCB of another product's layout";
             return Err(problem(directory, DESCRIPTION, found));
         }
-        let key = DeviceKey::from_pkcs8(&read(directory, KEY)?)?;
+        let key = device_key_from_pkcs8(&read(directory, KEY)?)?;
         let mut endorsements = Vec::new();
         for name in ENDORSEMENTS {
             endorsements.push(read(directory, name)?.to_vec());
@@ -143,7 +145,7 @@ mod tests {
     use std::{collections::BTreeSet, fs};
 
     use super::*;
-    use crate::vendor::SimulatedAmd;
+    use crate::amd::vendor::SimulatedAmd;
 
     const NOW: u64 = 1_800_000_000;
 

@@ -3,17 +3,20 @@
 
 use std::thread;
 
-use crate::{
-    certificate::Validity,
-    crl::RevocationList,
-    der::Der,
+use super::{
     device::{KeyKind, SimulatedDevice, SimulatedEvidence},
-    error::SimulationError,
     fault::Fault,
     fault_in_endorsements::faulty_endorsements,
     issuance::{Intermediate, intermediate_certificate, root_certificate, root_name},
     keys::AuthorityKey,
+    name::name,
     product::Product,
+};
+use crate::{
+    certificate::{Validity, encoding},
+    crl::{ExtensionOrder, RevocationList},
+    der::Der,
+    error::SimulationError,
 };
 
 /// A development vendor shaped like AMD, for one product line: its root (ARK), its signing
@@ -67,9 +70,12 @@ impl SimulatedAmd {
     /// As [`generate`](Self::generate).
     pub fn published(product: Product, now: u64) -> Result<Self, SimulationError> {
         let keys = VendorKeys {
-            ark: AuthorityKey::from_pkcs8(include_bytes!("../development-root/ark-key.der"), "the published ARK")?,
-            ask: AuthorityKey::from_pkcs8(include_bytes!("../development-root/ask-key.der"), "the published ASK")?,
-            asvk: AuthorityKey::from_pkcs8(include_bytes!("../development-root/asvk-key.der"), "the published ASVK")?,
+            ark: AuthorityKey::from_pkcs8(include_bytes!("../../development-root/ark-key.der"), "the published ARK")?,
+            ask: AuthorityKey::from_pkcs8(include_bytes!("../../development-root/ask-key.der"), "the published ASK")?,
+            asvk: AuthorityKey::from_pkcs8(
+                include_bytes!("../../development-root/asvk-key.der"),
+                "the published ASVK",
+            )?,
         };
         Self::with_keys(product, keys, now)
     }
@@ -173,8 +179,19 @@ impl SimulatedAmd {
             ark: root_certificate(product, ark, validity)?,
             ask: intermediate_certificate(product, Intermediate::Ask, ask, ark, validity)?,
             asvk: intermediate_certificate(product, Intermediate::Asvk, asvk, ark, validity)?,
-            crl: RevocationList { issuer: &root_name(product), validity, revoked: Vec::new() }.sign(ark)?,
+            crl: revocation_list(product, validity, Vec::new())?.sign(&ark.issuing())?,
         };
         Ok(Self { product, keys, documents })
     }
+}
+
+/// The list of the root: it covers the authorities below it. Chips cannot be revoked by it,
+/// since every VCEK has serial number 0.
+pub(crate) fn revocation_list(
+    product: Product,
+    validity: Validity,
+    revoked: Vec<Vec<u8>>,
+) -> Result<RevocationList, SimulationError> {
+    let issuer = name(&root_name(product)).map_err(encoding)?;
+    Ok(RevocationList { issuer, validity, revoked, gives_reasons: false, order: ExtensionOrder::AuthorityFirst })
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     error::SimulationError,
-    keys::{DeviceKey, SCALAR_LENGTH},
+    keys::elliptic::{Curve, EllipticKey},
 };
 
 /// Bytes of a report, of every version.
@@ -128,10 +128,10 @@ impl ReportFields {
     }
 
     /// The signed report.
-    pub(crate) fn sign(&self, key: &DeviceKey) -> Result<Vec<u8>, SimulationError> {
+    pub(crate) fn sign(&self, key: &EllipticKey) -> Result<Vec<u8>, SimulationError> {
         let mut report = self.unsigned();
-        let signature = key.sign(&report[..SIGNED_LENGTH])?;
-        let (r, s) = signature.split_at(SCALAR_LENGTH);
+        let signature = key.sign_fixed(&report[..SIGNED_LENGTH])?;
+        let (r, s) = signature.split_at(Curve::P384.scalar_length());
         for (offset, scalar) in [(SIGNATURE_R, r), (SIGNATURE_S, s)] {
             let little_endian: Vec<u8> = scalar.iter().rev().copied().collect();
             put(&mut report, offset, &little_endian);

@@ -3,16 +3,15 @@
 
 use x509_cert::der::Error;
 
+use super::{keys::AuthorityKey, name::name, product::Product};
 use crate::{
-    certificate::{Certificate, PssParameters, Validity, encoding},
+    certificate::{Certificate, Validity, encoding},
     der::Der,
     error::SimulationError,
     extension::{
         KeyUsage, authority, authority_key_identifier, crl_distribution_point, development, key_usage, no_authority,
         subject_key_identifier,
     },
-    keys::AuthorityKey,
-    product::Product,
 };
 
 /// An authority between the root and the devices.
@@ -37,22 +36,21 @@ pub(crate) fn root_certificate(
             key_usage(KeyUsage::CertificateAndCrlSign)?,
             subject_key_identifier(&root.identifier())?,
             authority(None)?,
-            crl_distribution_point("vcek", product.name())?,
+            crl_distribution_point(&crl_url("vcek", product.name()))?,
             development()?,
         ])
     };
     let [serial, ..] = product.authority_serials();
-    let name = root_name(product);
+    let name = name(&root_name(product)).map_err(encoding)?;
     Certificate {
-        serial,
-        issuer: &name,
-        subject: &name,
+        serial: serial.to_be_bytes().to_vec(),
+        issuer: name.clone(),
+        subject: name,
         validity,
         public_key_info: root.public_key_info()?,
         extensions: extensions().map_err(encoding)?,
-        parameters: PssParameters::WithTrailerField,
     }
-    .sign(root)
+    .sign(&root.issuing_authorities())
 }
 
 /// The certificate of an authority below the root.
@@ -78,23 +76,27 @@ pub(crate) fn intermediate_certificate(
                 Intermediate::AskWithoutAuthority => no_authority()?,
             },
             key_usage(KeyUsage::CertificateSign)?,
-            crl_distribution_point(service, line)?,
+            crl_distribution_point(&crl_url(service, line))?,
             development()?,
         ])
     };
     Certificate {
-        serial,
-        issuer: &root_name(product),
-        subject: &subject,
+        serial: serial.to_be_bytes().to_vec(),
+        issuer: name(&root_name(product)).map_err(encoding)?,
+        subject: name(&subject).map_err(encoding)?,
         validity,
         public_key_info: key.public_key_info()?,
         extensions: extensions().map_err(encoding)?,
-        parameters: PssParameters::WithTrailerField,
     }
-    .sign(root)
+    .sign(&root.issuing_authorities())
 }
 
 /// Common name of the root, without the development suffix.
 pub(crate) fn root_name(product: Product) -> String {
     format!("ARK-{}", product.name())
+}
+
+/// Where the list would be published.
+fn crl_url(kind: &str, product: &str) -> String {
+    format!("https://simulated-amd.invalid/{kind}/v1/{product}/crl")
 }

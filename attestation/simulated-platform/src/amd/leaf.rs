@@ -3,15 +3,17 @@
 
 use x509_cert::der::Error;
 
+use super::{
+    extension::{csp_id, hardware_id, product_name, security_patch_levels, structure_version},
+    keys::AuthorityKey,
+    name::name,
+    product::{Product, Tcb},
+};
 use crate::{
-    certificate::{Certificate, PssParameters, Validity, encoding},
+    certificate::{Certificate, Validity, encoding},
     der::Der,
     error::SimulationError,
-    extension::{
-        csp_id, development, hardware_id, product_name, security_patch_levels, structure_version, unknown_critical,
-    },
-    keys::AuthorityKey,
-    product::{Product, Tcb},
+    extension::{development, unknown_critical},
 };
 
 /// What a VCEK or VLEK certifies. A fault changes one field.
@@ -46,15 +48,14 @@ impl Leaf {
             Subject::Vlek { .. } => (format!("SEV-VLEK-{product}"), "SEV-VLEK"),
         };
         Certificate {
-            serial: 0, // as in every genuine one
-            issuer: &issuer,
-            subject,
+            serial: vec![0], // as in every genuine one
+            issuer: name(&issuer).map_err(encoding)?,
+            subject: name(subject).map_err(encoding)?,
             validity: self.validity,
             public_key_info: self.public_key_info.clone(),
             extensions: self.extensions().map_err(encoding)?,
-            parameters: PssParameters::WithoutTrailerField,
         }
-        .sign(key)
+        .sign(&key.issuing())
     }
 
     fn extensions(&self) -> Result<Vec<Der>, Error> {

@@ -1,0 +1,155 @@
+//! One platform's endorsements: the PCK chain that goes into its quotes, and the collateral
+//! that goes beside them. Everything is set out before anything is signed, so that a fault
+//! can change one thing.
+
+use super::{
+    authority::{AuthorityCertificate, Role},
+    collateral::{IntelCollateral, pem_chain},
+    json::SignedJson,
+    name::name,
+    pck::{Pck, PckCa},
+    platform::Platform,
+    qe_identity::QeIdentity,
+    tcb_info::TcbInfo,
+    vendor::SimulatedIntel,
+};
+use crate::{
+    certificate::{Validity, encoding},
+    crl::{ExtensionOrder, RevocationList},
+    der::Der,
+    error::SimulationError,
+    keys::{Issuer, elliptic::EllipticKey},
+};
+
+/// What is about to be issued, and with which keys.
+pub(crate) struct Issuance<'a> {
+    pub(crate) root_certificate: Der,
+    /// The root's key as each certificate below it sees it.
+    pub(crate) pck_ca_issuer: &'a dyn Issuer,
+    pub(crate) tcb_signing_issuer: &'a dyn Issuer,
+    pub(crate) pck_ca: AuthorityCertificate<'a>,
+    pub(crate) pck: Pck<'a>,
+    pub(crate) pck_issuer: &'a dyn Issuer,
+    pub(crate) tcb_signing: AuthorityCertificate<'a>,
+    pub(crate) tcb_info: TcbInfo,
+    pub(crate) tcb_info_signer: &'a EllipticKey,
+    pub(crate) qe_identity: QeIdentity,
+    pub(crate) qe_identity_signer: &'a EllipticKey,
+    pub(crate) root_crl: List<'a>,
+    pub(crate) pck_crl: List<'a>,
+    /// Which authority the PCK revocation list is of; another one only for a fault.
+    pub(crate) pck_crl_role: PckCa,
+    /// How the PCK certificate's chain is cut.
+    pub(crate) chain: ChainParts,
+    /// Whether the PCK certificate stands as the signer of the TCB info, for the fault of
+    /// a platform that signs its own.
+    pub(crate) tcb_info_by_pck: bool,
+}
+
+/// A revocation list and who signs it.
+pub(crate) struct List<'a> {
+    pub(crate) validity: Validity,
+    pub(crate) revoked: Vec<Vec<u8>>,
+    pub(crate) signer: &'a dyn Issuer,
+}
+
+/// What the chain in the quote has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChainParts {
+    /// Leaf, intermediate, root.
+    Whole,
+    /// Leaf and root.
+    WithoutIntermediate,
+}
+
+/// What was issued.
+pub(crate) struct Issued {
+    /// As the quote carries it.
+    pub(crate) pck_chain: Vec<u8>,
+    pub(crate) collateral: IntelCollateral,
+}
+
+impl<'a> Issuance<'a> {
+    /// With nothing wrong in it.
+    pub(crate) fn sound(
+        vendor: &'a SimulatedIntel,
+        platform: &Platform,
+        pck_key: &'a EllipticKey,
+        now: u64,
+    ) -> Result<Self, SimulationError> {
+        let validity = Validity::around(now);
+        let keys = &vendor.keys;
+        let ca = platform.ca;
+        let pck_ca_key = keys.pck_ca(ca);
+        let authority = |role, key| AuthorityCertificate { role, key, validity, may_issue: true };
+        let list = |signer: &'a dyn Issuer| List { validity, revoked: Vec::new(), signer };
+        Ok(Self {
+            root_certificate: vendor.root_certificate.clone(),
+            pck_ca_issuer: &keys.root,
+            tcb_signing_issuer: &keys.root,
+            pck_ca: authority(Role::PckCa(ca), pck_ca_key),
+            pck: Pck {
+                issuer: ca,
+                platform: platform.clone(),
+                key: pck_key,
+                validity,
+                says_development: true,
+                has_sgx_extension: true,
+                unknown_critical_extension: false,
+            },
+            pck_issuer: pck_ca_key,
+            tcb_signing: authority(Role::TcbSigning, &keys.tcb_signing),
+            tcb_info: TcbInfo::current(platform.fmspc, validity)?,
+            tcb_info_signer: &keys.tcb_signing,
+            qe_identity: QeIdentity::current(validity)?,
+            qe_identity_signer: &keys.tcb_signing,
+            root_crl: list(&keys.root),
+            pck_crl: list(pck_ca_key),
+            pck_crl_role: ca,
+            chain: ChainParts::Whole,
+            tcb_info_by_pck: false,
+        })
+    }
+
+    pub(crate) fn issue(&self) -> Result<Issued, SimulationError> {
+        let root = self.root_certificate.as_slice();
+        let ca = self.pck_ca.sign(self.pck_ca_issuer)?;
+        let leaf = self.pck.sign(self.pck_issuer)?;
+        let tcb_signing = self.tcb_signing.sign(self.tcb_signing_issuer)?;
+
+        let chain = match self.chain {
+            ChainParts::Whole => pem_chain(&[&leaf, &ca, root])?,
+            ChainParts::WithoutIntermediate => pem_chain(&[&leaf, root])?,
+        };
+        let tcb_signing_chain = pem_chain(&[&tcb_signing, root])?;
+        let tcb_info_issuer_chain =
+            if self.tcb_info_by_pck { pem_chain(&[&leaf, &ca, root])? } else { tcb_signing_chain.clone() };
+        let mut collateral = IntelCollateral {
+            tcb_info_issuer_chain: Some(tcb_info_issuer_chain),
+            qe_identity_issuer_chain: Some(tcb_signing_chain),
+            root_ca_crl: Some(self.root_crl.sign(Role::Root)?),
+            pck_crl: Some(self.pck_crl.sign(Role::PckCa(self.pck_crl_role))?),
+            pck_crl_issuer_chain: Some(pem_chain(&[&ca, root])?),
+            ..IntelCollateral::default()
+        };
+        collateral.set_tcb_info(&SignedJson::sign("tcbInfo", &self.tcb_info, self.tcb_info_signer)?);
+        collateral.set_qe_identity(&SignedJson::sign("enclaveIdentity", &self.qe_identity, self.qe_identity_signer)?);
+
+        let mut pck_chain = chain.into_bytes();
+        pck_chain.push(0); // within the declared size, as most genuine quotes have it
+        Ok(Issued { pck_chain, collateral })
+    }
+}
+
+impl List<'_> {
+    fn sign(&self, role: Role) -> Result<Der, SimulationError> {
+        RevocationList {
+            issuer: name(role.common_name()).map_err(encoding)?,
+            validity: self.validity,
+            revoked: self.revoked.clone(),
+            gives_reasons: true,
+            order: ExtensionOrder::NumberFirst,
+        }
+        .sign(self.signer)
+    }
+}
