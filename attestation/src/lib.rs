@@ -21,6 +21,7 @@ mod class;
 pub mod crypto;
 mod cursor;
 mod der;
+mod ear;
 mod endorsements;
 mod error;
 mod event_log;

@@ -7,6 +7,8 @@ mod broker;
 mod chat;
 #[cfg(all(feature = "serve", feature = "broker", feature = "client", feature = "simulated"))]
 mod demo;
+#[cfg(feature = "client")]
+mod evidence;
 mod exit_code;
 #[cfg(feature = "client")]
 mod measure;
@@ -85,6 +87,8 @@ async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Chat(arguments) => chat::run(arguments, output).await,
         #[cfg(feature = "client")]
         Command::Verify(arguments) => verify::run(arguments, output).await,
+        #[cfg(feature = "client")]
+        Command::Evidence(command) => evidence::run(command, output),
         #[cfg(feature = "client")]
         Command::Receipt(command) => receipt::run(command, output),
         #[cfg(feature = "client")]
