@@ -63,13 +63,13 @@ impl AttestationResult {
         }
     }
 
+    /// A named platform, or one that shows none of those that the policy names.
     fn identity(&self) -> i8 {
-        match (&self.claims, self.compared(Code::PlatformNotAllowed)) {
-            (Some(claims), true) if claims.platform_identity().is_some() && !self.failed(Code::PlatformNotAllowed) => {
-                AFFIRMING
-            }
-            (Some(_), _) if self.failed(Code::PlatformNotAllowed) => CONTRAINDICATED,
-            _ => NONE,
+        let named = self.checks.iter().find(|check| check.title == "platform").map(|check| check.state);
+        match named {
+            Some(State::Pass) => AFFIRMING,
+            Some(State::Fail) => CONTRAINDICATED,
+            Some(State::Skip) | None => NONE,
         }
     }
 

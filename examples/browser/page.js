@@ -17,7 +17,7 @@ async function fromFiles() {
     endorsements: await Promise.all([...$("endorsements").files].map(fileToBase64)),
     policy: $("policy").value || $("own-policy").value,
     report_data: $("report-data").value || undefined,
-    development_root: root && (await fileToBase64(root)),
+    development_roots: root ? [await fileToBase64(root)] : [],
     at: time(),
   });
 }
@@ -65,8 +65,9 @@ function time() {
   return $("time").value.trim() || Math.floor(Date.now() / 1000);
 }
 
-function show({ result, simulated, error, checks }) {
-  const accepted = result === "accepted" && !error;
+// Evidence is answered as the command answers it (`status`, `code`, `detail`), a server with `result` or `error`.
+function show({ status, result, simulated, code, detail, error = status && { code, message: detail }, checks }) {
+  const accepted = status ? status === "accepted" : result === "accepted" && !error;
   const outcome = $("outcome");
   outcome.textContent = accepted ? (simulated ? "accepted, SIMULATED: this protects nothing" : "accepted") : error.code;
   outcome.className = accepted ? (simulated ? "simulated" : "accepted") : "refused";
@@ -75,7 +76,7 @@ function show({ result, simulated, error, checks }) {
   $("answer").hidden = false;
 }
 
-function checkItem({ title, code, state, wanted, found }) {
+function checkItem({ title, code, result, state = result, wanted, found }) {
   const item = element("li", `${state.toUpperCase()} ${title} [${code}]`);
   item.className = state;
   const facts = element("dl");

@@ -20,15 +20,19 @@ pub(crate) struct EvidenceRequest {
     /// Base64, one text a file, in any order.
     #[serde(default)]
     pub(crate) endorsements: Vec<String>,
-    /// Hexadecimal: what a quote of a vTPM or a GPU must repeat.
+    /// Hexadecimal, at most 64 bytes: what the evidence must hold.
     pub(crate) nonce: Option<String>,
     /// 64 bytes in hexadecimal; absent: the report data is only looked at.
     pub(crate) report_data: Option<String>,
     pub(crate) at: Time,
     /// `strict`, `authentic`, or a policy's TOML text.
     pub(crate) policy: String,
-    /// Base64 of a simulated vendor's root; the verdict is then a simulated one.
-    pub(crate) development_root: Option<String>,
+    /// Base64 of simulated vendors' roots, under which evidence proves nothing about real hardware.
+    #[serde(default)]
+    pub(crate) development_roots: Vec<String>,
+    /// Warn of what ends within this many days.
+    #[serde(default = "thirty")]
+    pub(crate) warn_days: u32,
 }
 
 /// The request of [`crate::attest_request`].
@@ -87,6 +91,16 @@ pub(crate) fn read<R: DeserializeOwned>(request: &str) -> Result<R, Failure> {
 /// The bytes of a base64 text (RFC 4648 4, padded); `what` names it in the error.
 pub(crate) fn bytes(what: &str, text: &str) -> Result<Vec<u8>, Failure> {
     STANDARD.decode(text).map_err(|error| Failure::usage(format!("{what} is not base64 with padding: {error}")))
+}
+
+/// Bytes from hexadecimal digits.
+pub(crate) fn digits(what: &str, digits: &str) -> Result<Vec<u8>, Failure> {
+    hex::decode(digits).map_err(|error| Failure::usage(format!("{what} is not hexadecimal: {error}")))
+}
+
+/// As the command warns when it is not told.
+fn thirty() -> u32 {
+    30
 }
 
 /// Exactly `N` bytes from hexadecimal digits.
