@@ -28,6 +28,7 @@ mod extension;
 mod fault_catalogue;
 mod intel;
 mod keys;
+mod microsoft;
 
 pub use amd::{
     device::{SimulatedDevice, SimulatedEvidence, launch_measurement},
@@ -48,4 +49,14 @@ pub use intel::{
     td::{SimulatedTd, TdEvidence},
     td_body::TdBody,
     vendor::SimulatedIntel,
+};
+pub use microsoft::{
+    evidence::{AzureEvidence, EvidenceVersion},
+    fault::AzureFault,
+    hcl_report::HclVersion,
+    platform::{AzureHardware, AzurePlatform},
+    tpm_quote::TpmQuote,
+    vendor::SimulatedAzure,
+    vm::SimulatedAzureVm,
+    vtpm_keys::VtpmKeys,
 };
