@@ -33,12 +33,12 @@ fn platform(hardware: AzureHardware) -> AzurePlatform {
     match hardware {
         AzureHardware::Snp => {
             let amd = SimulatedAmd::published(Product::Milan, NOW).unwrap();
-            AzurePlatform::Snp(amd.device([3; 32], [0xab; 48], [0; 32], NOW).unwrap())
+            amd.device([3; 32], [0xab; 48], [0; 32], NOW).unwrap().into()
         }
         AzureHardware::Tdx => {
             let intel = SimulatedIntel::published(NOW).unwrap();
             let body = TdBody { mr_td: [0xab; 48], ..TdBody::healthy() };
-            AzurePlatform::Tdx(intel.td([3; 32], PckCa::Platform, body, NOW).unwrap())
+            intel.td([3; 32], PckCa::Platform, body, NOW).unwrap().into()
         }
     }
 }
@@ -302,15 +302,14 @@ fn essence(evidence: &AzureEvidence, vendor: &SimulatedAzure) -> (bool, Vec<Vec<
     let mut parts = vec![evidence.tpm_quote.message.clone()];
     // Policy, level, versions and measurement of a chip's report; most of a TD report.
     parts.push(evidence.hcl_report.get(..0x20 + 0x1f8).unwrap_or_default().to_vec());
-    parts.extend(evidence.td_quote.iter().map(|quote| quote[..48 + 584].to_vec()));
     parts.push(vec![u8::try_from(evidence.endorsements.len()).unwrap()]);
-    let quoted = evidence.td_quote.as_ref().map_or(0, |quote| quote.len().div_ceil(1000));
-    parts.push(vec![u8::try_from(quoted).unwrap()]);
-    parts.extend(evidence.ak_certificates.iter().map(|der| parse(der).tbs_certificate().to_der().unwrap()));
-    if evidence.td_quote.is_some() {
-        // Its first signature is not verified here: that a flip shows is for the tests of TDX.
-        parts.push(vec![u8::from(signature_holds(evidence.td_quote.as_ref().unwrap()))]);
+    if let Some(quote) = &evidence.td_quote {
+        parts.push(quote[..48 + 584].to_vec());
+        // `read` leaves the quote's own signature and chain to the tests of TDX.
+        let has_chain = quote.windows(11).any(|window| window == b"CERTIFICATE");
+        parts.push(vec![u8::from(signature_holds(quote)), u8::from(has_chain)]);
     }
+    parts.extend(evidence.ak_certificates.iter().map(|der| parse(der).tbs_certificate().to_der().unwrap()));
     (holds, parts)
 }
 
@@ -332,4 +331,12 @@ fn a_machine_alone_makes_every_fault_but_those_of_certificates() {
         }
     }
     assert!(made > 30);
+}
+
+#[test]
+fn the_three_catalogues_have_a_hundred_and_twenty_faults_and_more() {
+    let faults = strongroom_simulated_platform::Fault::ALL.len()
+        + strongroom_simulated_platform::TdxFault::ALL.len()
+        + AzureFault::ALL.len();
+    assert!(faults >= 120, "{faults}");
 }

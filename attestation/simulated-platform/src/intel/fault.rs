@@ -74,6 +74,12 @@ catalogue! {
             "The TCB signing certificate names the root as its issuer and is signed by another key.";
         TcbInfoByPlatform, "tcb-info-by-platform", "CHAIN", Vendor,
             "The platform signed its own TCB info, with its PCK certificate as the signer's.";
+        FlippedPck, "flipped-pck", "CHAIN", Vendor,
+            "One bit of the PCK certificate is flipped after it was signed.";
+        FlippedIntermediate, "flipped-intermediate", "CHAIN", Vendor,
+            "One bit of the PCK CA's certificate in the quote is flipped after it was signed.";
+        FlippedRoot, "flipped-root", "CHAIN", Vendor,
+            "One bit of the root's certificate in the quote is flipped after it was signed.";
         MissingDevelopmentExtension, "missing-development-extension", "CHAIN", Vendor,
             "The PCK certificate lacks the extension that marks development certificates.";
         UnknownCriticalExtension, "unknown-critical-extension", "CHAIN", Vendor,
@@ -111,6 +117,11 @@ catalogue! {
         ExpiredPckCrl, "expired-pck-crl", "COLLATERAL_EXPIRED", Vendor,
             "The PCK CA's revocation list should have been renewed an hour ago.";
 
+        FutureRootCrl, "future-root-crl", "COLLATERAL_EXPIRED", Vendor,
+            "The root's revocation list is issued in an hour.";
+        FuturePckCrl, "future-pck-crl", "COLLATERAL_EXPIRED", Vendor,
+            "The PCK CA's revocation list is issued in an hour.";
+
         // The signatures in the quote.
         FlippedQuoteSignature, "flipped-quote-signature", "SIGNATURE", Device,
             "One bit of the quote's signature is flipped.";
@@ -142,6 +153,8 @@ catalogue! {
             "No identity of the quoting enclave is supplied, and the policy wants it.";
         TamperedTcbInfo, "tampered-tcb-info", "SIGNATURE", Vendor,
             "A status in the TCB info is changed after it was signed.";
+        TamperedFmspc, "tampered-fmspc", "SIGNATURE", Vendor,
+            "The TCB info of another family of platforms is made out for this one after it was signed.";
         TamperedQeIdentity, "tampered-qe-identity", "SIGNATURE", Vendor,
             "A status in the quoting enclave's identity is changed after it was signed.";
         TcbInfoByOtherKey, "tcb-info-by-other-key", "SIGNATURE", Vendor,

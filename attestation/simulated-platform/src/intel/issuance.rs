@@ -39,7 +39,7 @@ pub(crate) struct Issuance<'a> {
     pub(crate) pck_crl: List<'a>,
     /// Which authority the PCK revocation list is of; another one only for a fault.
     pub(crate) pck_crl_role: PckCa,
-    /// How the PCK certificate's chain is cut.
+    /// What becomes of the PCK certificate's chain.
     pub(crate) chain: ChainParts,
     /// Whether the PCK certificate stands as the signer of the TCB info, for the fault of
     /// a platform that signs its own.
@@ -60,7 +60,12 @@ pub(crate) enum ChainParts {
     Whole,
     /// Leaf and root.
     WithoutIntermediate,
+    /// All three, and a bit of the one at that place flipped after it was signed.
+    FlippedAt(usize),
 }
+
+/// Where serial numbers lie in a certificate, after four headers and the version.
+const WITHIN_SERIAL: usize = 20;
 
 /// What was issued.
 pub(crate) struct Issued {
@@ -120,6 +125,11 @@ impl<'a> Issuance<'a> {
         let chain = match self.chain {
             ChainParts::Whole => pem_chain(&[&leaf, &ca, root])?,
             ChainParts::WithoutIntermediate => pem_chain(&[&leaf, root])?,
+            ChainParts::FlippedAt(place) => {
+                let mut chain = [leaf.clone(), ca.clone(), root.to_vec()];
+                chain[place][WITHIN_SERIAL] ^= 1;
+                pem_chain(&chain.each_ref().map(Vec::as_slice))?
+            }
         };
         let tcb_signing_chain = pem_chain(&[&tcb_signing, root])?;
         let tcb_info_issuer_chain =

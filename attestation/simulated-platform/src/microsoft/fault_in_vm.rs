@@ -83,49 +83,24 @@ pub(crate) fn alter_hcl_bytes(fault: Option<AzureFault>, hcl_report: &mut Vec<u8
 
 /// Changes what the TPM is about to sign.
 pub(crate) fn alter_attest(fault: Option<AzureFault>, attest: &mut Attest) {
-    let register = match fault {
-        Some(AzureFault::TpmMagic) => {
-            attest.magic ^= 1;
-            return;
-        }
-        Some(AzureFault::TpmNotAQuote) => {
-            attest.kind = ATTEST_CERTIFY;
-            return;
-        }
-        Some(AzureFault::ExtendedTpmMessage) => {
-            attest.bytes_after = 1;
-            return;
-        }
-        Some(AzureFault::PcrBankSha1) => {
-            attest.bank = SHA1;
-            return;
-        }
-        Some(AzureFault::PcrSubset) => {
-            attest.selection[0] = 0x7f;
-            return;
-        }
-        Some(AzureFault::WrongNonce) => {
-            attest.extra_data.iter_mut().for_each(|byte| *byte = !*byte);
-            return;
-        }
-        Some(AzureFault::NoncePrefixOnly) => {
-            shorten(&mut attest.extra_data);
-            return;
-        }
-        Some(AzureFault::EmptyNonce) => {
-            attest.extra_data.clear();
-            return;
-        }
-        Some(AzureFault::OtherPcr0) => 0,
-        Some(AzureFault::OtherPcr4) => 4,
-        Some(AzureFault::OtherPcr7) => 7,
-        Some(AzureFault::OtherPcr9) => 9,
-        Some(AzureFault::OtherPcr11) => 11,
-        Some(AzureFault::OtherPcr12) => 12,
-        Some(AzureFault::OtherPcr14) => 14,
-        _ => return,
-    };
-    attest.pcrs[register][0] ^= 1;
+    match fault {
+        Some(AzureFault::TpmMagic) => attest.magic ^= 1,
+        Some(AzureFault::TpmNotAQuote) => attest.kind = ATTEST_CERTIFY,
+        Some(AzureFault::ExtendedTpmMessage) => attest.bytes_after = 1,
+        Some(AzureFault::PcrBankSha1) => attest.bank = SHA1,
+        Some(AzureFault::PcrSubset) => attest.selection[0] = 0x7f,
+        Some(AzureFault::WrongNonce) => attest.extra_data.iter_mut().for_each(|byte| *byte = !*byte),
+        Some(AzureFault::NoncePrefixOnly) => shorten(&mut attest.extra_data),
+        Some(AzureFault::EmptyNonce) => attest.extra_data.clear(),
+        Some(AzureFault::OtherPcr0) => attest.pcrs[0][0] ^= 1,
+        Some(AzureFault::OtherPcr4) => attest.pcrs[4][0] ^= 1,
+        Some(AzureFault::OtherPcr7) => attest.pcrs[7][0] ^= 1,
+        Some(AzureFault::OtherPcr9) => attest.pcrs[9][0] ^= 1,
+        Some(AzureFault::OtherPcr11) => attest.pcrs[11][0] ^= 1,
+        Some(AzureFault::OtherPcr12) => attest.pcrs[12][0] ^= 1,
+        Some(AzureFault::OtherPcr14) => attest.pcrs[14][0] ^= 1,
+        _ => {}
+    }
 }
 
 /// Changes the signed quote and the values that go with it.

@@ -10,9 +10,9 @@ use crate::{
 /// What the machine runs on.
 pub enum AzurePlatform {
     /// The paravisor runs at VMPL 0 and keeps a report of the chip.
-    Snp(SimulatedDevice),
+    Snp(Box<SimulatedDevice>),
     /// The paravisor keeps a TD report; the platform's quote service makes a quote of it.
-    Tdx(SimulatedTd),
+    Tdx(Box<SimulatedTd>),
 }
 
 /// Which kind of hardware, without the hardware.
@@ -30,6 +30,18 @@ pub(crate) struct HardwareEvidence {
     pub(crate) report: Vec<u8>,
     pub(crate) td_quote: Option<Vec<u8>>,
     pub(crate) endorsements: Vec<Vec<u8>>,
+}
+
+impl From<SimulatedDevice> for AzurePlatform {
+    fn from(device: SimulatedDevice) -> Self {
+        Self::Snp(Box::new(device))
+    }
+}
+
+impl From<SimulatedTd> for AzurePlatform {
+    fn from(td: SimulatedTd) -> Self {
+        Self::Tdx(Box::new(td))
+    }
 }
 
 impl AzurePlatform {

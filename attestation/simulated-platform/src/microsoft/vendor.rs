@@ -67,17 +67,22 @@ impl SimulatedAzure {
         &self.root_certificate
     }
 
-    /// A machine on that hardware, with that virtual TPM. Its attestation key's certificate
+    /// A machine on that hardware (a `SimulatedDevice` or a `SimulatedTd`), with that virtual TPM. Its attestation key's certificate
     /// holds for six days from `now`.
     ///
     /// # Errors
     /// As [`generate`](Self::generate).
-    pub fn vm(&self, platform: AzurePlatform, keys: VtpmKeys, now: u64) -> Result<SimulatedAzureVm, SimulationError> {
+    pub fn vm(
+        &self,
+        platform: impl Into<AzurePlatform>,
+        keys: VtpmKeys,
+        now: u64,
+    ) -> Result<SimulatedAzureVm, SimulationError> {
         let validity = Validity::around(now);
         let intermediate =
             Intermediate { key: &self.keys.intermediate, validity, may_issue: true }.sign(&self.keys.issuing_root())?;
         let leaf = ak_certificate(&keys.attestation, validity).sign(&self.keys.issuing_intermediate())?;
-        Ok(SimulatedAzureVm::new(platform, keys, vec![leaf, intermediate, self.root_certificate.clone()]))
+        Ok(SimulatedAzureVm::new(platform.into(), keys, vec![leaf, intermediate, self.root_certificate.clone()]))
     }
 
     /// Evidence of `vm` that is broken in one way, however much of the chain has to be signed
