@@ -8,6 +8,7 @@ mod brokers;
 mod clients;
 mod demo;
 mod deployment;
+mod measuring;
 mod processes;
 mod running;
 mod scene;

@@ -1,6 +1,6 @@
 //! Hardware or simulated: two types, so that the second can never be taken for the first.
 
-use crate::trust_anchors::{DevelopmentAnchors, HardwareAnchors, SnpRoot};
+use crate::trust_anchors::{DevelopmentAnchors, HardwareAnchors, Roots};
 
 /// Evidence under a vendor root that is compiled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub trait Class: sealed::Sealed {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Anchored<'a> {
-    pub(crate) snp_roots: &'a [SnpRoot],
+    pub(crate) roots: &'a Roots,
     /// Every certificate must carry the development mark; else none may.
     pub(crate) development: bool,
 }
@@ -34,7 +34,7 @@ impl Class for Hardware {
     const NAME: &'static str = "hw";
 
     fn anchored(anchors: &HardwareAnchors) -> Anchored<'_> {
-        Anchored { snp_roots: anchors.snp_roots(), development: false }
+        Anchored { roots: anchors.roots(), development: false }
     }
 }
 
@@ -43,7 +43,7 @@ impl Class for Simulated {
     const NAME: &'static str = "sim";
 
     fn anchored(anchors: &DevelopmentAnchors) -> Anchored<'_> {
-        Anchored { snp_roots: anchors.snp_roots(), development: true }
+        Anchored { roots: anchors.roots(), development: true }
     }
 }
 

@@ -188,6 +188,29 @@ impl<'a> Element<'a> {
     }
 }
 
+/// Writes an `RSAPublicKey` (RFC 8017 A.1.1) from big-endian numbers, as JSON web keys carry them.
+/// Numbers too large for a key come out as a key that no signature verifies under.
+pub(crate) fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let numbers = [unsigned(modulus), unsigned(exponent)].concat();
+    [header_of(tag::SEQUENCE, numbers.len()), numbers].concat()
+}
+
+fn unsigned(number: &[u8]) -> Vec<u8> {
+    let start = number.iter().position(|byte| *byte != 0).unwrap_or(number.len());
+    let significant = number.get(start..).unwrap_or_default();
+    let sign: &[u8] = if significant.first().is_none_or(|byte| *byte >= 0x80) { &[0] } else { &[] };
+    let length = sign.len().saturating_add(significant.len());
+    [header_of(tag::INTEGER, length).as_slice(), sign, significant].concat()
+}
+
+fn header_of(tag: u8, length: usize) -> Vec<u8> {
+    match u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes() {
+        [0, low @ 0..=0x7F] => vec![tag, low],
+        [0, low] => vec![tag, 0x81, low],
+        [high, low] => vec![tag, 0x82, high, low],
+    }
+}
+
 /// Tag, length of the value, and length of the header. Definite lengths in their shortest form,
 /// low tag numbers only.
 fn header(bytes: &[u8]) -> Result<(u8, usize, usize), DerError> {
@@ -238,6 +261,18 @@ mod tests {
         let mut long = vec![0x04, 0x81, 0x80];
         long.resize(3 + 0x80, 7);
         assert_eq!(Reader::new(&long).any().unwrap().value.len(), 0x80);
+    }
+
+    #[test]
+    fn a_written_key_reads_back() {
+        for modulus in [&[0xC3; 256][..], &[0x43; 256], &[0x80], &[0, 0, 7]] {
+            let der = rsa_public_key(modulus, &[1, 0, 1]);
+            let mut numbers = Reader::new(&der).sequence().unwrap();
+            let start = modulus.iter().position(|byte| *byte != 0).unwrap();
+            assert_eq!(numbers.unsigned(), Ok(&modulus[start..]));
+            assert_eq!(numbers.unsigned(), Ok(&[1, 0, 1][..]));
+            assert!(numbers.is_empty());
+        }
     }
 
     #[test]

@@ -2,9 +2,11 @@
 //! believed in nothing. No trust anchor is ever taken from here.
 
 mod certificate_table;
-mod pem;
+mod json;
+pub(crate) mod pem;
 
 use crate::error::{Code, Refusal};
+use crate::tdx::{QeIdentity, SignedJson, TcbInfo};
 use crate::x509::{Certificate, RevocationList};
 
 /// Bytes that may be added in all: a hundred times what one platform needs.
@@ -13,19 +15,26 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_CERTIFICATES: usize = 48;
 /// Revocation lists a bag holds; a platform needs one.
 const MAX_REVOCATION_LISTS: usize = 12;
+/// TCB infos and QE identities a bag holds; a platform needs one of each.
+const MAX_SIGNED_JSON: usize = 24;
 
-/// Untrusted certificates and revocation lists.
+/// Untrusted certificates, revocation lists, and Intel's TCB infos and QE identities.
 #[derive(Clone, Debug, Default)]
 pub struct Endorsements {
     certificates: Vec<Certificate>,
     revocation_lists: Vec<RevocationList>,
+    tcb_infos: Vec<TcbInfo>,
+    qe_identities: Vec<QeIdentity>,
     bytes: usize,
 }
 
 impl Endorsements {
     /// Adds what `bytes` hold, told apart by content: DER certificates and revocation lists (one
-    /// or several in a row, zero padding after them), PEM text with any of these, or AMD's
-    /// certificate table (which may be empty). The same object twice counts once.
+    /// or several in a row, zero padding after them), PEM text with any of these (percent-encoded,
+    /// as services put it into headers, too), AMD's certificate table (which may be empty), Intel's
+    /// TCB info or QE identity as its service answers, or JSON with these in its fields: the
+    /// collateral file of DCAP tools, the answer of Azure's certificate service. The same object
+    /// twice counts once.
     ///
     /// Refuses with `PARSE` what is none of these or exceeds the limits; the bag then holds what
     /// it held before and perhaps some of the objects before the bad one, which is harmless
@@ -44,7 +53,26 @@ impl Endorsements {
             }
             return Ok(());
         }
-        self.add_objects(bytes)
+        match json::text(bytes) {
+            Some(text) => self.add_json(text),
+            None => self.add_objects(bytes),
+        }
+    }
+
+    /// Adds AMD's certificate table, and nothing else.
+    pub(crate) fn add_table(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        match certificate_table::entries(bytes) {
+            Some(_) => self.add(bytes),
+            None => Err(malformed("what follows the SNP report is no certificate table".to_owned())),
+        }
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.certificates.is_empty()
+            && self.revocation_lists.is_empty()
+            && self.tcb_infos.is_empty()
+            && self.qe_identities.is_empty()
     }
 
     pub(crate) fn certificates(&self) -> &[Certificate] {
@@ -53,6 +81,42 @@ impl Endorsements {
 
     pub(crate) fn revocation_lists(&self) -> &[RevocationList] {
         &self.revocation_lists
+    }
+
+    pub(crate) fn tcb_infos(&self) -> &[TcbInfo] {
+        &self.tcb_infos
+    }
+
+    pub(crate) fn qe_identities(&self) -> &[QeIdentity] {
+        &self.qe_identities
+    }
+
+    fn add_json(&mut self, text: &str) -> Result<(), Refusal> {
+        if let Some(signed) = SignedJson::read(text) {
+            return self.keep_signed_json(signed?);
+        }
+        let contents = json::contents(text)?;
+        for signed in contents.signed {
+            self.keep_signed_json(signed)?;
+        }
+        for bytes in contents.objects {
+            self.add_objects(&bytes)?;
+        }
+        Ok(())
+    }
+
+    fn keep_signed_json(&mut self, signed: SignedJson) -> Result<(), Refusal> {
+        if self.tcb_infos.len().saturating_add(self.qe_identities.len()) >= MAX_SIGNED_JSON {
+            return Err(malformed(format!("more than {MAX_SIGNED_JSON} TCB infos and QE identities")));
+        }
+        match signed {
+            SignedJson::TcbInfo(info) if !self.tcb_infos.contains(&info) => self.tcb_infos.push(*info),
+            SignedJson::QeIdentity(identity) if !self.qe_identities.contains(&identity) => {
+                self.qe_identities.push(*identity);
+            }
+            SignedJson::TcbInfo(_) | SignedJson::QeIdentity(_) => {}
+        }
+        Ok(())
     }
 
     /// PEM or DER; tables by GUID say DER and in the field hold PEM.

@@ -199,6 +199,12 @@ pub struct Check {
 }
 
 impl Check {
+    /// A stable name for programs, from the title: lower-case words with hyphens between them.
+    pub fn id(&self) -> String {
+        let words = self.title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+    }
+
     /// A check that passed.
     pub fn pass(code: Code, title: impl Into<String>, wanted: impl Into<String>, found: impl Into<String>) -> Check {
         Check::new(State::Pass, code, title.into(), wanted.into(), found.into())
@@ -247,6 +253,12 @@ impl Refusal {
     /// A refusal without a list of checks.
     pub fn new(code: Code, detail: impl Into<String>) -> Refusal {
         Refusal { code, detail: detail.into(), checks: Vec::new() }
+    }
+
+    /// The same refusal, with what it is about in front of its words.
+    pub(crate) fn about(mut self, what: &str) -> Refusal {
+        self.detail = format!("{what}: {}", self.detail);
+        self
     }
 
     /// The refusal that these checks amount to: the first failure's, if there is one.

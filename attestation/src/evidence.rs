@@ -1,7 +1,11 @@
 //! What a machine says about itself, as bytes with limits. Nothing in here is believed yet.
 
+use crate::artefacts::Artefacts;
+use crate::azure::AzureEvidence;
 use crate::error::Refusal;
+use crate::event_log::EventLog;
 use crate::snp::SnpReport;
+use crate::tdx::TdxQuote;
 
 /// Evidence of one platform, told apart by content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,26 +13,44 @@ use crate::snp::SnpReport;
 pub enum Evidence {
     /// An AMD SEV-SNP attestation report.
     Snp(SnpReport),
+    /// An Intel TDX quote.
+    Tdx(Box<TdxEvidence>),
+    /// A paravisor's report and its virtual TPM's quote.
+    Azure(Box<AzureEvidence>),
+}
+
+/// A quote and the event logs that are to replay to its registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TdxEvidence {
+    pub(crate) quote: TdxQuote,
+    pub(crate) event_logs: Vec<EventLog>,
+}
+
+impl TdxEvidence {
+    /// The quote.
+    pub fn quote(&self) -> &TdxQuote {
+        &self.quote
+    }
 }
 
 impl Evidence {
-    /// Reads evidence: an SNP report of 1184 bytes, or the firmware's raw answer with one in it.
-    /// Refuses with `PARSE` whatever else it is given, of any size.
+    /// Reads evidence that is one artefact: an SNP report of 1184 bytes, or the firmware's raw
+    /// answer with one in it; a TDX quote; a paravisor's report; or the JSON that Azure's guests
+    /// send. Refuses with `PARSE` whatever else it is given, of any size; and what holds
+    /// endorsements besides, because those are another argument of [`crate::verify`]. Where
+    /// evidence comes in several files, [`Artefacts`] puts them together.
     pub fn parse(bytes: &[u8]) -> Result<Evidence, Refusal> {
-        SnpReport::parse(bytes).map(Evidence::Snp)
-    }
-
-    /// The evidence byte for byte, without any framing it came in.
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Evidence::Snp(report) => report.bytes(),
-        }
+        let mut artefacts = Artefacts::default();
+        artefacts.add(bytes)?;
+        artefacts.into_evidence().map(|(evidence, _endorsements)| evidence)
     }
 
     /// The media type under which the bytes travel.
     pub fn media_type(&self) -> &'static str {
         match self {
             Evidence::Snp(_) => "application/vnd.strongroom.snp-report",
+            Evidence::Tdx(_) => "application/vnd.strongroom.tdx-quote",
+            Evidence::Azure(_) => "application/vnd.strongroom.azure-vtpm+json",
         }
     }
 }

@@ -14,16 +14,26 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod artefacts;
+mod azure;
 mod claims;
 mod class;
 pub mod crypto;
+mod cursor;
 mod der;
 mod endorsements;
 mod error;
+mod event_log;
 mod evidence;
+mod examine;
+mod expected;
 mod hex_bytes;
+pub mod measure;
+mod pinned;
+mod pki;
 mod policy;
 mod snp;
+mod tdx;
 mod trail;
 mod trust_anchors;
 mod unix_time;
@@ -31,17 +41,26 @@ mod verdict;
 mod verify;
 mod x509;
 
+pub use artefacts::{ArtefactKind, Artefacts, describe};
+pub use azure::{
+    AzureClaims, AzureEvidence, AzurePolicy, HardwareClaims, HclReport, PcrValues, TpmQuote, TpmQuoteClaims,
+};
 pub use claims::{AuthenticatedClaims, Platform};
 pub use class::{Class, Hardware, Simulated};
 pub use endorsements::Endorsements;
 pub use error::{Check, Code, Refusal, State};
-pub use evidence::Evidence;
+pub use event_log::EventLog;
+pub use evidence::{Evidence, TdxEvidence};
+pub use examine::{AttestationResult, Examination, Status, examine};
+pub use expected::Expected;
 pub use hex_bytes::HexBytes;
 pub use policy::{AbiVersion, MinimumTcb, PlatformIdentity, Policy, PolicyError, SnpPolicy};
 pub use snp::{
     Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, SnpReport, Tcb,
 };
+pub use tdx::{Pck, PckCa, TcbStatus, TdAttributes, TdBody, TdxClaims, TdxPolicy, TdxQuote, TdxTcb};
+pub use trail::Expiry;
 pub use trust_anchors::{DevelopmentAnchors, HardwareAnchors};
 pub use unix_time::UnixTime;
 pub use verdict::Verdict;
-pub use verify::{Appraisal, Expected, verify};
+pub use verify::{Appraisal, verify};

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::azure::AzurePolicy;
+use crate::claims::Platform;
 use crate::hex_bytes::HexBytes;
 use crate::snp::Product;
+use crate::tdx::TdxPolicy;
 
-/// A platform identity as a policy names it: an SNP CHIP_ID of 64 bytes, or the 8 bytes of a
-/// Turin HWID, in hexadecimal.
+/// A platform identity as a policy names it: an SNP CHIP_ID of 64 bytes, the 8 bytes of a Turin
+/// HWID, or the 16 bytes of a PPID (TDX), in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PlatformIdentity(#[serde(with = "hex::serde")] pub Vec<u8>);
@@ -23,11 +26,14 @@ pub struct PlatformIdentity(#[serde(with = "hex::serde")] pub Vec<u8>);
 pub struct Policy {
     /// A name for people; appears in verdicts.
     pub name: String,
+    /// Allowed kinds of platform.
+    pub platforms: Vec<Platform>,
     /// Allowed launch measurements. `None`: not compared, and the verdict says so. Empty: none is
     /// allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measurements: Option<Vec<HexBytes<48>>>,
-    /// Allowed host data. `None`: not compared. Empty: none is allowed.
+    /// Allowed host data (HOST_DATA; on TDX, MRCONFIGID that is this and then zeros). `None`: not
+    /// compared. Empty: none is allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_data: Option<Vec<HexBytes<32>>>,
     /// Allowed platforms by identity. `None`: any. Empty: none is allowed.
@@ -41,6 +47,10 @@ pub struct Policy {
     pub require_revocation: bool,
     /// Requirements on AMD SEV-SNP.
     pub snp: SnpPolicy,
+    /// Requirements on Intel TDX.
+    pub tdx: TdxPolicy,
+    /// Requirements on the paravisor and virtual TPM of an Azure confidential machine.
+    pub azure: AzurePolicy,
 }
 
 /// Requirements on an AMD SEV-SNP report.
@@ -147,12 +157,15 @@ impl Policy {
     pub fn strict() -> Policy {
         Policy {
             name: "strict".to_owned(),
+            platforms: Platform::ALL.to_vec(),
             measurements: None,
             host_data: None,
             platform_identities: None,
             require_platform_identity: true,
             require_revocation: false,
             snp: SnpPolicy::strict(),
+            tdx: TdxPolicy::strict(),
+            azure: AzurePolicy::strict(),
         }
     }
 
@@ -168,6 +181,8 @@ impl Policy {
                 allow_vlek_of_any_provider: true,
                 ..SnpPolicy::strict()
             },
+            tdx: TdxPolicy::authentic(),
+            azure: AzurePolicy::authentic(),
             ..Policy::strict()
         }
     }
@@ -188,9 +203,9 @@ impl Policy {
     fn check(&self) -> Result<(), PolicyError> {
         let wrong = |field: String, found: String, wanted| Err(PolicyError::Value { field, found, wanted });
         for (index, identity) in self.platform_identities.iter().flatten().enumerate() {
-            if !matches!(identity.0.len(), 8 | 64) {
+            if !matches!(identity.0.len(), 8 | 16 | 64) {
                 let found = format!("{} bytes", identity.0.len());
-                return wrong(format!("platform_identities[{index}]"), found, "8 or 64 bytes");
+                return wrong(format!("platform_identities[{index}]"), found, "8, 16 or 64 bytes");
             }
             if identity.0.iter().all(|byte| *byte == 0) {
                 let found = "all zero".to_owned();

@@ -15,5 +15,6 @@ pub(crate) use appraise::appraise;
 pub(crate) use authenticate::{Given, authenticate};
 pub use claims::{EndorsementKey, FirmwareVersion, GuestPolicy, PlatformInfo, SnpClaims};
 pub use product::{Cpuid, Product};
+pub(crate) use report::REPORT_LEN;
 pub use report::{SigningKey, SnpReport};
 pub use tcb::Tcb;

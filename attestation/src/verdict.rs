@@ -44,22 +44,18 @@ impl<K: Class> Verdict<K> {
     /// hardware evidence otherwise, `"contraindicated"` for a simulated platform, always.
     pub fn to_json(&self) -> Value {
         let claims = &self.claims;
-        json!({
+        let mut json = json!({
             "class": K::NAME,
             "simulated": K::NAME != "hw",
             "status": self.status(),
             "policy": self.policy_name,
             "bound": self.bound,
-            "platform": claims.platform(),
-            "product": claims.product(),
-            "launch_measurement": hex::encode(claims.launch_measurement()),
-            "host_data": hex::encode(claims.host_data()),
-            "report_data": hex::encode(claims.report_data()),
-            "platform_identity": claims.platform_identity().map(hex::encode),
-            "valid_until": claims.valid_until(),
-            "snp": claims.snp(),
             "checks": self.checks,
-        })
+        });
+        if let (Some(json), Value::Object(claims)) = (json.as_object_mut(), claims.to_json()) {
+            json.extend(claims);
+        }
+        json
     }
 
     fn status(&self) -> &'static str {

@@ -2,44 +2,28 @@
 
 use std::marker::PhantomData;
 
-use crate::claims::{AuthenticatedClaims, PlatformClaims};
-use crate::class::Class;
+use crate::claims::{AuthenticatedClaims, Platform, PlatformClaims};
+use crate::class::{Anchored, Class};
 use crate::endorsements::Endorsements;
 use crate::error::{Check, Code, Refusal};
+use crate::event_log;
 use crate::evidence::Evidence;
+use crate::expected::Expected;
 use crate::policy::Policy;
-use crate::snp;
-use crate::trail::Trail;
+use crate::trail::{Expiry, Trail};
 use crate::unix_time::UnixTime;
 use crate::verdict::Verdict;
-
-/// What the evidence must be bound to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected {
-    report_data: Option<[u8; 64]>,
-}
-
-impl Expected {
-    /// All 64 bytes of report data must be these.
-    pub fn report_data(report_data: [u8; 64]) -> Expected {
-        Expected { report_data: Some(report_data) }
-    }
-
-    /// Does not compare the report data, and says so in the checks and in the verdict: for looking
-    /// at evidence. Such evidence may be a replay of anybody's.
-    pub fn unbound_for_inspection() -> Expected {
-        Expected { report_data: None }
-    }
-}
+use crate::{azure, snp, tdx};
 
 /// Verifies `evidence` under the roots in `anchors` at the time `now`, with certificates and
-/// revocation lists from `endorsements`, for the conversation in `expected`, against `policy`.
+/// collateral from `endorsements`, for the conversation in `expected`, against `policy`.
 ///
 /// 1. The evidence is authenticated: its key leads to a pinned root, inside its dates, not
-///    revoked, for this chip and firmware; and made the signature. This stops at the first failure,
-///    because nothing after it would mean anything.
-/// 2. The report data is compared.
+///    revoked, for this platform and firmware; and made the signature. This stops at the first
+///    failure, because nothing after it would mean anything.
+/// 2. The report data, or the virtual TPM's nonce, is compared.
 /// 3. Every requirement of the policy is answered.
+/// 4. Event logs are replayed to the registers.
 ///
 /// Nothing is read but the arguments.
 pub fn verify<K: Class>(
@@ -51,35 +35,82 @@ pub fn verify<K: Class>(
     now: UnixTime,
 ) -> Appraisal<K> {
     let mut trail = Trail::default();
-    let Evidence::Snp(report) = evidence;
-    let given = snp::Given {
-        report,
-        bag: endorsements,
-        anchored: K::anchored(anchors),
-        require_revocation: policy.require_revocation,
-        now,
+    let bag = endorsements;
+    let anchored = K::anchored(anchors);
+    let authenticated = match evidence {
+        Evidence::Snp(report) => {
+            let require_revocation = policy.require_revocation;
+            let given = snp::Given { report, bag, anchored, require_revocation, now };
+            authenticated_snp(&mut trail, &given, policy, expected)
+        }
+        Evidence::Tdx(evidence) => {
+            let given = tdx::Given { quote: &evidence.quote, bag, anchored, policy, now };
+            let authentic = tdx::authenticate(&mut trail, &given);
+            authentic.map(|authentic| {
+                let claims = authentic.claims;
+                let mut checks = expected.direct(&claims.report_data.0);
+                checks.extend(tdx::appraise(&claims, policy));
+                checks.extend(event_log::replay_rtmrs(&evidence.event_logs, &claims.rtmr));
+                (checks, PlatformClaims::Tdx(Box::new(claims)), authentic.valid_until)
+            })
+        }
+        Evidence::Azure(evidence) => authenticated_azure(&mut trail, evidence, (bag, anchored), policy, expected, now),
     };
-    let authentic = snp::authenticate(&mut trail, &given);
-    let mut checks = trail.into_checks();
-    let claims = authentic.map(|authentic| {
-        checks.push(binding(&authentic.claims.report_data, expected));
-        checks.extend(snp::appraise(&authentic.claims, policy));
-        let claims = PlatformClaims::Snp(Box::new(authentic.claims));
-        AuthenticatedClaims::new(claims, authentic.valid_until)
+    let bound = expected.binds(evidence);
+    let (mut checks, expiries) = trail.into_parts();
+    let claims = authenticated.map(|(answers, claims, valid_until)| {
+        let claims = AuthenticatedClaims::new(claims, policy, valid_until);
+        checks.extend(answers);
+        checks.push(platform(claims.platform(), policy));
+        claims
     });
-    Appraisal {
-        checks,
-        claims,
-        policy_name: policy.name.clone(),
-        bound: expected.report_data.is_some(),
-        class: PhantomData,
-    }
+    Appraisal { checks, expiries, claims, policy_name: policy.name.clone(), bound, class: PhantomData }
+}
+
+type Authenticated = (Vec<Check>, PlatformClaims, UnixTime);
+
+fn authenticated_snp(
+    trail: &mut Trail,
+    given: &snp::Given<'_>,
+    policy: &Policy,
+    expected: &Expected,
+) -> Option<Authenticated> {
+    let authentic = snp::authenticate(trail, given)?;
+    let mut checks = expected.direct(&authentic.claims.report_data);
+    checks.extend(snp::appraise(&authentic.claims, policy));
+    Some((checks, PlatformClaims::Snp(Box::new(authentic.claims)), authentic.valid_until))
+}
+
+fn authenticated_azure(
+    trail: &mut Trail,
+    evidence: &azure::AzureEvidence,
+    (bag, anchored): (&Endorsements, Anchored<'_>),
+    policy: &Policy,
+    expected: &Expected,
+    now: UnixTime,
+) -> Option<Authenticated> {
+    let given = azure::Given { evidence, bag, anchored, policy, now };
+    let authentic = azure::authenticate(trail, &given)?;
+    let claims = authentic.claims;
+    let nonce = claims.tpm_quote.as_ref().map(|quote| quote.extra_data.as_slice());
+    let mut checks = expected.through_paravisor(&claims.report_data(), nonce);
+    checks.extend(azure::appraise(&claims, policy));
+    let pcrs = claims.tpm_quote.as_ref().map(|quote| quote.pcrs.as_slice()).unwrap_or_default();
+    checks.extend(event_log::replay_pcrs(&evidence.event_logs, pcrs));
+    Some((checks, PlatformClaims::Azure(Box::new(claims)), authentic.valid_until))
+}
+
+fn platform(found: Platform, policy: &Policy) -> Check {
+    let names: Vec<&str> = policy.platforms.iter().map(|platform| platform.name()).collect();
+    let wanted = format!("one of {}", names.join(", "));
+    Check::when(policy.platforms.contains(&found), Code::PlatformNotAllowed, "kind of platform", wanted, found.name())
 }
 
 /// The numbered checks of one verification, before the question whether all of them passed.
 #[derive(Clone, Debug)]
 pub struct Appraisal<K> {
     checks: Vec<Check>,
+    expiries: Vec<Expiry>,
     claims: Option<AuthenticatedClaims>,
     policy_name: String,
     bound: bool,
@@ -90,6 +121,17 @@ impl<K: Class> Appraisal<K> {
     /// Every check that was made, in order.
     pub fn checks(&self) -> &[Check] {
         &self.checks
+    }
+
+    /// What the evidence says, once it was authenticated; whether it meets the policy is not in
+    /// here.
+    pub fn claims(&self) -> Option<&AuthenticatedClaims> {
+        self.claims.as_ref()
+    }
+
+    /// Until when each certificate chain, list and piece of collateral that was used is good.
+    pub fn expiries(&self) -> &[Expiry] {
+        &self.expiries
     }
 
     /// The verdict when no check failed; else the first failure, with all the checks.
@@ -106,18 +148,5 @@ impl<K: Class> Appraisal<K> {
                 checks: self.checks,
             }),
         }
-    }
-}
-
-fn binding(found: &[u8; 64], expected: &Expected) -> Check {
-    let title = "report data";
-    match &expected.report_data {
-        None => Check::skip(
-            Code::ReportData,
-            title,
-            "nothing: the evidence is only looked at, and is bound to no conversation",
-            hex::encode(found),
-        ),
-        Some(wanted) => Check::when(wanted == found, Code::ReportData, title, hex::encode(wanted), hex::encode(found)),
     }
 }

@@ -16,26 +16,40 @@ pub(crate) mod oid {
     pub(crate) const RSASSA_PSS: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 10];
     pub(crate) const MGF1: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 8];
     pub(crate) const SHA384: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2];
+    pub(crate) const SHA256_WITH_RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 11];
+    pub(crate) const SHA384_WITH_RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 12];
+    pub(crate) const ECDSA_WITH_SHA256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 4, 3, 2];
     pub(crate) const EC_PUBLIC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 2, 1];
     pub(crate) const SECP384R1: &[u8] = &[0x2B, 0x81, 4, 0, 34];
+    pub(crate) const PRIME256V1: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
     pub(crate) const COMMON_NAME: &[u8] = &[0x55, 4, 3];
     pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1D, 19];
     pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1D, 15];
+    pub(crate) const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1D, 17];
+    pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1D, 37];
 }
 
-/// Reads an AlgorithmIdentifier of a signature. Only RSASSA-PSS with SHA-384 throughout and a
-/// salt of 48 bytes is told apart; the rest may stand in a bag, and signs nothing here.
+/// Reads an AlgorithmIdentifier of a signature. Told apart are those that vendors sign with:
+/// RSASSA-PSS with SHA-384 throughout and a salt of 48 bytes (AMD), ECDSA on P-256 with SHA-256
+/// (Intel), RSASSA-PKCS1-v1_5 (Microsoft). The rest may stand in a bag, and signs nothing here.
 fn signature_algorithm(identifier: &[u8]) -> Result<SignatureAlgorithm, DerError> {
     let mut outer = Reader::new(identifier);
     let mut fields = outer.sequence()?;
     outer.finish()?;
-    if fields.oid()? != oid::RSASSA_PSS {
-        return Ok(SignatureAlgorithm::Other);
-    }
-    Ok(match pss_parameters_are_sha384(fields) {
-        Ok(true) => SignatureAlgorithm::RsaPssSha384,
-        Ok(false) | Err(_) => SignatureAlgorithm::Other,
+    let kind = fields.oid()?;
+    Ok(match kind {
+        oid::RSASSA_PSS if pss_parameters_are_sha384(fields.clone()) == Ok(true) => SignatureAlgorithm::RsaPssSha384,
+        // RFC 5758 3.2: the parameters are absent.
+        oid::ECDSA_WITH_SHA256 if fields.is_empty() => SignatureAlgorithm::EcdsaP256Sha256,
+        // RFC 4055 5: the parameters are NULL.
+        oid::SHA256_WITH_RSA if is_null(fields.clone()) => SignatureAlgorithm::RsaPkcs1Sha256,
+        oid::SHA384_WITH_RSA if is_null(fields.clone()) => SignatureAlgorithm::RsaPkcs1Sha384,
+        _ => SignatureAlgorithm::Other,
     })
+}
+
+fn is_null(mut fields: Reader<'_>) -> bool {
+    fields.expect(tag::NULL).is_ok_and(|element| element.value.is_empty()) && fields.is_empty()
 }
 
 /// RFC 4055 3.1. AMD's own certificates write the default trailer field, which DER forbids;

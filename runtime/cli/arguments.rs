@@ -42,6 +42,10 @@ pub(crate) enum Command {
     #[cfg(feature = "client")]
     #[command(subcommand)]
     Receipt(Receipt),
+    /// Expected launch measurements, for policies.
+    #[cfg(feature = "client")]
+    #[command(subcommand)]
+    Measure(crate::measure::Measure),
     /// Seal models, and look at sealed ones.
     #[cfg(any(feature = "broker", feature = "serve"))]
     #[command(subcommand)]

@@ -8,6 +8,8 @@ mod chat;
 #[cfg(all(feature = "serve", feature = "broker", feature = "client", feature = "simulated"))]
 mod demo;
 mod exit_code;
+#[cfg(feature = "client")]
+mod measure;
 #[cfg(any(feature = "broker", feature = "serve"))]
 mod model;
 mod output;
@@ -85,6 +87,8 @@ async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Verify(arguments) => verify::run(arguments, output).await,
         #[cfg(feature = "client")]
         Command::Receipt(command) => receipt::run(command, output),
+        #[cfg(feature = "client")]
+        Command::Measure(command) => measure::run(command, output),
         #[cfg(any(feature = "broker", feature = "serve"))]
         Command::Model(command) => model::run(command, output),
         #[cfg(feature = "broker")]

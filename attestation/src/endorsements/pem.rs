@@ -10,14 +10,19 @@ const DASHES: &str = "-----";
 /// Labels whose objects are kept; others (keys, parameters) are passed over.
 const LABELS: [&str; 2] = ["CERTIFICATE", "X509 CRL"];
 
+/// How a space is written where PEM text was percent-encoded.
+const ENCODED_BEGIN: &str = "BEGIN%20";
+
 /// Whether `bytes` are text with a PEM header, rather than DER that happens to contain one.
-pub(super) fn is_pem(bytes: &[u8]) -> bool {
-    !matches!(bytes, [0x30, 0x80..=0xFF, ..]) && find(bytes, BEGIN.as_bytes()).is_some()
+pub(crate) fn is_pem(bytes: &[u8]) -> bool {
+    let found = |needle: &str| find(bytes, needle.as_bytes()).is_some();
+    !matches!(bytes, [0x30, 0x80..=0xFF, ..]) && (found(BEGIN) || found(ENCODED_BEGIN))
 }
 
 /// The DER of every certificate and revocation list in the text.
-pub(super) fn objects(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
-    let text = String::from_utf8_lossy(bytes);
+pub(crate) fn objects(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+    let decoded = if find(bytes, ENCODED_BEGIN.as_bytes()).is_some() { percent_decoded(bytes) } else { bytes.to_vec() };
+    let text = String::from_utf8_lossy(&decoded);
     let mut rest: &str = &text;
     let mut objects = Vec::new();
     while let Some((_, after)) = rest.split_once(BEGIN) {
@@ -31,6 +36,24 @@ pub(super) fn objects(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
         rest = after;
     }
     Ok(objects)
+}
+
+/// Undoes percent-encoding (RFC 3986 2.1), in which Intel's service sends chains in headers. What
+/// is no escape stays as it is.
+fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, after @ ..] = rest {
+        let escape = match rest {
+            [b'%', high, low, ..] => {
+                std::str::from_utf8(&[*high, *low]).ok().and_then(|d| u8::from_str_radix(d, 16).ok())
+            }
+            _ => None,
+        };
+        decoded.push(escape.unwrap_or(*first));
+        rest = if escape.is_some() { rest.get(3..).unwrap_or_default() } else { after };
+    }
+    decoded
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {

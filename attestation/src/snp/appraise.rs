@@ -2,6 +2,7 @@
 
 use crate::error::{Check, Code};
 use crate::hex_bytes::HexBytes;
+use crate::pinned::pinned;
 use crate::policy::{HIGHEST_VMPL, NO_MIGRATION_AGENT, Policy, SnpPolicy};
 use crate::snp::claims::{EndorsementKey, SnpClaims};
 use crate::snp::product::Product;
@@ -197,25 +198,6 @@ fn platform_settings(claims: &SnpClaims, policy: &SnpPolicy) -> Vec<Check> {
         });
     }
     checks
-}
-
-/// A value that must be one of a list, when there is a list.
-fn pinned<'a>(
-    code: Code,
-    title: &str,
-    value: &[u8],
-    allowed: Option<impl ExactSizeIterator<Item = &'a [u8]>>,
-) -> Check {
-    let found = hex::encode(value);
-    let Some(mut allowed) = allowed else {
-        let wanted = "nothing: the policy pins none";
-        return Check::skip(code, title, wanted, found);
-    };
-    let wanted = match allowed.len() {
-        0 => "none: the policy's list is empty".to_owned(),
-        count => format!("one of the {count} that the policy names"),
-    };
-    Check::when(allowed.any(|item| item == value), code, title, wanted, found)
 }
 
 fn on_off(is_on: bool) -> &'static str {

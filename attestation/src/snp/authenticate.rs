@@ -175,6 +175,7 @@ fn check_dates(trail: &mut Trail, chain: &Chain<'_>, now: UnixTime) -> Option<Un
             return None;
         }
     };
+    trail.lasts(title, until);
     let found = format!("valid until {until}");
     trail.step(Check::pass(Code::CollateralExpired, title, format!("all valid at {now}"), found))?;
     Some(until)

@@ -34,7 +34,7 @@ pub(super) fn build<'a>(
         refuse_development(trail, leaf)?;
     }
     let product = claimed_product(leaf, kind);
-    let root = product.and_then(|line| anchored.snp_roots.iter().find(|root| root.product == line));
+    let root = product.and_then(|line| anchored.roots.snp.iter().find(|root| root.product == line));
     let Some(root) = root else {
         let wanted = "an issuer of a product line whose root is pinned";
         trail.step(Check::fail(Code::Chain, TITLE, wanted, leaf.issuer.shown()))?;

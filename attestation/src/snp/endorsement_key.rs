@@ -5,7 +5,7 @@ use crate::der::{Reader, tag};
 use crate::snp::product::Product;
 use crate::snp::report::SigningKey;
 use crate::snp::tcb::spl_arcs;
-use crate::trust_anchors::DEVELOPMENT_SUFFIX;
+use crate::trust_anchors::plain_name;
 use crate::x509::Certificate;
 
 /// 1.3.6.1.4.1.3704.1, encoded.
@@ -82,10 +82,6 @@ pub(super) fn hardware_id(certificate: &Certificate, product: Product) -> Option
 /// The provider that a VLEK is for.
 pub(super) fn provider(certificate: &Certificate) -> Option<&str> {
     ia5(certificate, CSP_ID).filter(|id| !id.is_empty() && id.len() <= MAX_CSP_ID)
-}
-
-fn plain_name(name: &str) -> &str {
-    name.strip_suffix(DEVELOPMENT_SUFFIX).unwrap_or(name)
 }
 
 /// A printable IA5String in the extension with this last arc.

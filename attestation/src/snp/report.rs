@@ -52,6 +52,21 @@ impl SnpReport {
         Ok(report)
     }
 
+    /// Whether `bytes` have the size and shape of a report, of the firmware's answer with one, or of a
+    /// report with a certificate table behind it.
+    pub(crate) fn looks_like(bytes: &[u8]) -> bool {
+        let version = bytes.first_chunk::<4>().map(|version| u32::from_le_bytes(*version));
+        let signed = bytes.get(0x34..0x38) == Some(ECDSA_P384_SHA384.to_le_bytes().as_slice());
+        let extended = bytes.len() > REPORT_LEN && matches!(version, Some(2..=5)) && signed;
+        bytes.len() == REPORT_LEN || extended || SnpReport::is_response(bytes)
+    }
+
+    /// Whether `bytes` are the firmware's answer: a status, a size, reserved bytes, the report.
+    pub(crate) fn is_response(bytes: &[u8]) -> bool {
+        let wanted = [0u32.to_le_bytes(), (REPORT_LEN as u32).to_le_bytes()].concat();
+        bytes.len() >= RESPONSE_HEADER_LEN + REPORT_LEN && bytes.starts_with(&wanted)
+    }
+
     /// The 1184 bytes as received.
     pub fn bytes(&self) -> &[u8] {
         self.bytes.as_slice()

@@ -56,6 +56,7 @@ pub(super) fn check(
     let wanted = format!("a list of {root_name} that is valid at {now}");
     match (until, lists.first()) {
         (Some(until), _) => {
+            trail.lasts(TITLE, until);
             let found = format!("not listed; valid until {until}");
             trail.step(Check::pass(Code::Revoked, TITLE, wanted, found))?;
         }
@@ -95,7 +96,7 @@ mod tests {
     /// The outcome for an intermediate of Genoa with this serial number.
     fn outcome(serial: &[u8], lists: &[&[u8]], required: bool, now: &str) -> (State, Code) {
         let anchors = HardwareAnchors::compiled_in();
-        let root: &SnpRoot = anchors.snp_roots().iter().find(|root| root.product == Product::Genoa).unwrap();
+        let root: &SnpRoot = anchors.roots().snp.iter().find(|root| root.product == Product::Genoa).unwrap();
         let mut intermediate: Certificate = root.intermediates[0].clone();
         intermediate.serial = serial.to_vec();
         let chain = Chain { leaf: &intermediate, intermediate: &intermediate, root };

@@ -40,14 +40,19 @@ pub(crate) enum PublicKey {
         key: Vec<u8>,
         modulus_bits: usize,
     },
-    /// An uncompressed point.
+    /// An uncompressed point of 97 bytes.
     P384(Vec<u8>),
+    /// An uncompressed point of 65 bytes.
+    P256(Vec<u8>),
     Other,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignatureAlgorithm {
     RsaPssSha384,
+    EcdsaP256Sha256,
+    RsaPkcs1Sha256,
+    RsaPkcs1Sha384,
     Other,
 }
 
@@ -137,6 +142,15 @@ impl Certificate {
             (SignatureAlgorithm::RsaPssSha384, PublicKey::Rsa { key, .. }) => {
                 crypto::verify_rsa_pss_sha384(key, message, signature)
             }
+            (SignatureAlgorithm::EcdsaP256Sha256, PublicKey::P256(point)) => {
+                crypto::verify_ecdsa_p256_sha256_asn1(point, message, signature)
+            }
+            (SignatureAlgorithm::RsaPkcs1Sha256, PublicKey::Rsa { key, .. }) => {
+                crypto::verify_rsa_pkcs1_sha256(key, message, signature)
+            }
+            (SignatureAlgorithm::RsaPkcs1Sha384, PublicKey::Rsa { key, .. }) => {
+                crypto::verify_rsa_pkcs1_sha384(key, message, signature)
+            }
             _ => Err(BadSignature),
         }
     }
@@ -194,11 +208,14 @@ fn public_key(mut fields: Reader<'_>) -> Result<PublicKey, DerError> {
         outer.finish()?;
         return Ok(PublicKey::Rsa { key: key.to_vec(), modulus_bits });
     }
-    if kind == oid::EC_PUBLIC_KEY && algorithm.oid()? == oid::SECP384R1 {
+    if kind == oid::EC_PUBLIC_KEY {
+        let curve = algorithm.oid()?;
         algorithm.finish()?;
-        return match key {
-            [0x04, ..] if key.len() == 97 => Ok(PublicKey::P384(key.to_vec())),
-            _ => Err(DerError::Value("P-384 point")),
+        return match (curve, key) {
+            (oid::SECP384R1, [0x04, ..]) if key.len() == 97 => Ok(PublicKey::P384(key.to_vec())),
+            (oid::PRIME256V1, [0x04, ..]) if key.len() == 65 => Ok(PublicKey::P256(key.to_vec())),
+            (oid::SECP384R1 | oid::PRIME256V1, _) => Err(DerError::Value("point on the curve")),
+            _ => Ok(PublicKey::Other),
         };
     }
     Ok(PublicKey::Other)

@@ -93,6 +93,11 @@ impl RevocationList {
         self.issuer == issuer.subject && issuer.verify(self.algorithm, &self.to_be_signed, &self.signature).is_ok()
     }
 
+    /// How many serial numbers it names.
+    pub(crate) fn len(&self) -> usize {
+        self.revoked.len()
+    }
+
     pub(crate) fn revokes(&self, serial: &[u8]) -> bool {
         self.revoked.iter().any(|revoked| revoked == serial)
     }

@@ -3,6 +3,7 @@
 mod classes;
 mod every_bit;
 mod hostile_bytes;
+mod measure;
 mod oracle;
 mod vector;
 mod vectors;

@@ -5,3 +5,4 @@ mod defects_of_the_evidence;
 mod defects_of_the_instance;
 mod every_bit;
 mod scene;
+mod vectors;

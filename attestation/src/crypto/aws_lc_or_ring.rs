@@ -1,0 +1,46 @@
+//! aws-lc-rs, or ring: two libraries with one interface.
+
+#[cfg(feature = "aws-lc")]
+use aws_lc_rs::signature;
+#[cfg(not(feature = "aws-lc"))]
+use ring::signature;
+
+use signature::{RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey};
+
+use crate::crypto::BadSignature;
+use crate::crypto::keys::RsaPublicKey;
+
+pub(super) fn ecdsa_p384_sha384(point: &[u8; 97], message: &[u8], signature: &[u8; 96]) -> Result<(), BadSignature> {
+    UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point)
+        .verify(message, signature)
+        .map_err(|_| BadSignature)
+}
+
+pub(super) fn ecdsa_p256_sha256(point: &[u8; 65], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+    UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
+        .verify(message, signature)
+        .map_err(|_| BadSignature)
+}
+
+pub(super) fn rsa_pss_sha384(key: &RsaPublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    rsa(&signature::RSA_PSS_2048_8192_SHA384, key, message, signature)
+}
+
+pub(super) fn rsa_pkcs1_sha256(key: &RsaPublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    rsa(&signature::RSA_PKCS1_2048_8192_SHA256, key, message, signature)
+}
+
+pub(super) fn rsa_pkcs1_sha384(key: &RsaPublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    rsa(&signature::RSA_PKCS1_2048_8192_SHA384, key, message, signature)
+}
+
+fn rsa(
+    scheme: &'static RsaParameters,
+    key: &RsaPublicKey<'_>,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), BadSignature> {
+    RsaPublicKeyComponents { n: key.modulus, e: key.exponent }
+        .verify(scheme, message, signature)
+        .map_err(|_| BadSignature)
+}

@@ -1,0 +1,249 @@
+//! One question about raw artefacts, one answer: what the command `strongroom verify --evidence` and a
+//! web page ask, byte for byte the same.
+
+use serde_json::{Value, json};
+
+use crate::artefacts::Artefacts;
+use crate::claims::{AuthenticatedClaims, Platform};
+use crate::class::{Class, Hardware, Simulated};
+use crate::endorsements::Endorsements;
+use crate::error::{Check, Code, Refusal, State};
+use crate::evidence::Evidence;
+use crate::expected::Expected;
+use crate::policy::Policy;
+use crate::trail::Expiry;
+use crate::trust_anchors::{DevelopmentAnchors, HardwareAnchors};
+use crate::unix_time::UnixTime;
+use crate::verify::{Appraisal, verify};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Examination<'a> {
+    /// Files of any kind in any order: evidence, and endorsements too.
+    pub artefacts: &'a [Vec<u8>],
+    /// All 64 bytes of report data, to be compared.
+    pub report_data: Option<[u8; 64]>,
+    /// A nonce of at most 64 bytes, to be compared ([`Expected::and_nonce`]).
+    pub nonce: Option<&'a [u8]>,
+    /// What must hold.
+    pub policy: &'a Policy,
+    /// The verifier's clock.
+    pub now: UnixTime,
+    /// Roots of simulated vendors (DER). Naming one is asking, explicitly, to accept a platform
+    /// that protects nothing.
+    pub development_roots: &'a [Vec<u8>],
+}
+
+/// The answer (RFC 9334: an attestation result).
+#[derive(Clone, Debug)]
+pub struct AttestationResult {
+    /// Whether, and if not, how.
+    pub status: Status,
+    /// The first reason when it was not accepted.
+    pub code: Option<Code>,
+    /// That reason in words.
+    pub detail: Option<String>,
+    /// The kind of platform, as far as it could be told.
+    pub platform: Option<Platform>,
+    /// Whether the evidence is of a simulated platform.
+    pub simulated: bool,
+    /// Whether anything fresh was compared; without, the evidence may be a replay.
+    pub bound: bool,
+    /// The name of the policy.
+    pub policy: String,
+    /// The verifier's clock.
+    pub at: UnixTime,
+    /// Every check, in order.
+    pub checks: Vec<Check>,
+    /// What the evidence says, once it was authenticated, whether or not it was accepted.
+    pub claims: Option<AuthenticatedClaims>,
+    /// How long each thing that was used lasts.
+    pub expiries: Vec<Expiry>,
+}
+
+/// How an examination ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Authentic, and as the policy wants it.
+    Accepted,
+    /// Not.
+    Refused,
+    /// Not evidence at all, or not of the structure it should have.
+    Malformed,
+}
+
+/// Sorts the artefacts, verifies the evidence among them, and answers. Hardware first; where the
+/// evidence is marked as simulated and development roots were named, under those.
+pub fn examine(examination: &Examination<'_>) -> AttestationResult {
+    let mut artefacts = Artefacts::default();
+    for bytes in examination.artefacts {
+        if let Err(refusal) = artefacts.add(bytes) {
+            return AttestationResult::early(examination, None, refusal);
+        }
+    }
+    let (evidence, bag) = match artefacts.into_evidence() {
+        Ok(parts) => parts,
+        Err(refusal) => return AttestationResult::early(examination, None, refusal),
+    };
+    let platform = platform(&evidence);
+    let expected = match expected(examination) {
+        Ok(expected) => expected,
+        Err(refusal) => return AttestationResult::early(examination, Some(platform), refusal),
+    };
+    let hardware = appraise::<Hardware>(examination, &evidence, &bag, &expected, &HardwareAnchors::compiled_in());
+    if hardware.code != Some(Code::Simulated) || examination.development_roots.is_empty() {
+        return hardware;
+    }
+    match development_anchors(examination.development_roots) {
+        Ok(anchors) => appraise::<Simulated>(examination, &evidence, &bag, &expected, &anchors),
+        Err(refusal) => AttestationResult::early(examination, Some(platform), refusal),
+    }
+}
+
+fn appraise<K: Class>(
+    examination: &Examination<'_>,
+    evidence: &Evidence,
+    bag: &Endorsements,
+    expected: &Expected,
+    anchors: &K::Anchors,
+) -> AttestationResult {
+    let appraisal: Appraisal<K> = verify(evidence, bag, anchors, examination.policy, expected, examination.now);
+    let refusal = Refusal::from_checks(appraisal.checks().to_vec());
+    let mut result = AttestationResult {
+        status: Status::Accepted,
+        code: None,
+        detail: None,
+        platform: Some(platform(evidence)),
+        simulated: K::NAME != Hardware::NAME,
+        bound: expected.binds(evidence),
+        policy: examination.policy.name.clone(),
+        at: examination.now,
+        checks: appraisal.checks().to_vec(),
+        claims: appraisal.claims().cloned(),
+        expiries: appraisal.expiries().to_vec(),
+    };
+    if let Err(refused) = appraisal.into_verdict() {
+        result.refuse(&refusal.unwrap_or(refused));
+    }
+    result
+}
+
+fn expected(examination: &Examination<'_>) -> Result<Expected, Refusal> {
+    let expected = match examination.report_data {
+        Some(report_data) => Expected::report_data(report_data),
+        None => Expected::unbound_for_inspection(),
+    };
+    match examination.nonce {
+        None => Ok(expected),
+        Some(nonce) => expected
+            .and_nonce(nonce)
+            .ok_or_else(|| Refusal::new(Code::Nonce, "a nonce has at most 64 bytes: no evidence holds a longer one")),
+    }
+}
+
+fn development_anchors(roots: &[Vec<u8>]) -> Result<DevelopmentAnchors, Refusal> {
+    let mut roots = roots.iter();
+    let first = roots.next().map(Vec::as_slice).unwrap_or_default();
+    roots.try_fold(DevelopmentAnchors::new(first)?, |anchors, root| anchors.and(root))
+}
+
+fn platform(evidence: &Evidence) -> Platform {
+    match evidence {
+        Evidence::Snp(_) => Platform::Snp,
+        Evidence::Tdx(_) => Platform::Tdx,
+        Evidence::Azure(azure) => azure.platform(),
+    }
+}
+
+impl AttestationResult {
+    /// The answer when nothing could be verified.
+    fn early(examination: &Examination<'_>, platform: Option<Platform>, refusal: Refusal) -> AttestationResult {
+        let mut result = AttestationResult {
+            status: Status::Refused,
+            code: None,
+            detail: None,
+            platform,
+            simulated: false,
+            bound: false,
+            policy: examination.policy.name.clone(),
+            at: examination.now,
+            checks: refusal.checks.clone(),
+            claims: None,
+            expiries: Vec::new(),
+        };
+        result.refuse(&refusal);
+        result
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        self.status = if refusal.code == Code::Parse { Status::Malformed } else { Status::Refused };
+        self.code = Some(refusal.code);
+        self.detail = Some(refusal.detail.clone());
+        self.simulated |= refusal.code == Code::Simulated;
+    }
+
+    /// The exit status of a command that ends with this answer: 0 accepted, 3 refused, 4 malformed.
+    pub fn exit_code(&self) -> u8 {
+        match self.status {
+            Status::Accepted => 0,
+            Status::Refused => 3,
+            Status::Malformed => 4,
+        }
+    }
+
+    /// What ends within `seconds` of the verifier's clock, the earliest first: a renewed certificate,
+    /// list or piece of collateral will be wanted by then.
+    pub fn ending_within(&self, seconds: u64) -> Vec<&Expiry> {
+        let soon = self.at.saturating_add_secs(seconds);
+        let mut ending: Vec<&Expiry> = self.expiries.iter().filter(|expiry| expiry.until <= soon).collect();
+        ending.sort_by_key(|expiry| expiry.until);
+        ending
+    }
+
+    /// The answer as one JSON object: `status`, `code`, `platform`, `simulated`, `checks` (each with
+    /// `id`, `result`, `wanted`, `found`, `code` and `title`), `claims`, and besides them `detail`,
+    /// `policy`, `at`, `bound` and `expiries`.
+    pub fn to_json(&self) -> Value {
+        let checks: Vec<Value> = self.checks.iter().map(check).collect();
+        json!({
+            "status": self.status.as_str(),
+            "code": self.code,
+            "detail": self.detail,
+            "platform": self.platform,
+            "simulated": self.simulated,
+            "policy": self.policy,
+            "at": self.at,
+            "bound": self.bound,
+            "checks": checks,
+            "claims": self.claims.as_ref().map_or_else(|| json!({}), AuthenticatedClaims::to_json),
+            "expiries": self.expiries,
+        })
+    }
+}
+
+impl Status {
+    /// The word for programs: `"accepted"`, `"refused"` or `"malformed"`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Accepted => "accepted",
+            Status::Refused => "refused",
+            Status::Malformed => "malformed",
+        }
+    }
+}
+
+fn check(check: &Check) -> Value {
+    let result = match check.state {
+        State::Pass => "pass",
+        State::Fail => "fail",
+        State::Skip => "skip",
+    };
+    json!({
+        "id": check.id(),
+        "title": check.title,
+        "code": check.code,
+        "result": result,
+        "wanted": check.wanted,
+        "found": check.found,
+    })
+}

@@ -1,0 +1,205 @@
+//! A path from a certificate up to a pinned root, built from an untrusted bag.
+
+use crate::class::Anchored;
+use crate::error::{Check, Code};
+use crate::trail::Trail;
+use crate::trust_anchors::{
+    DEVELOPMENT_LIFETIME_SECS, DEVELOPMENT_OID, VendorRoot, carries_development_mark, lifetime_secs,
+    looks_like_development, valid_until,
+};
+use crate::unix_time::UnixTime;
+use crate::x509::{Certificate, oid};
+
+/// Signatures that may be checked for one path. A genuine one takes at most five; whoever fills
+/// the bag chooses how many certificates bear the right names.
+const MAX_SIGNATURES: u32 = 24;
+
+/// Critical extensions whose meaning a path here keeps to, or that only narrow what a leaf is for.
+const KNOWN_CRITICAL: [&[u8]; 4] =
+    [oid::BASIC_CONSTRAINTS, oid::KEY_USAGE, oid::EXTENDED_KEY_USAGE, oid::SUBJECT_ALTERNATIVE_NAME];
+
+/// What a path must be.
+pub(crate) struct PathRules<'a> {
+    /// What the checks are called, for example "PCK certificate chain".
+    pub(crate) title: &'a str,
+    pub(crate) anchored: Anchored<'a>,
+    /// The vendor's pinned roots.
+    pub(crate) roots: &'a [VendorRoot],
+    /// Most certificates between leaf and root.
+    pub(crate) intermediates: usize,
+    pub(crate) now: UnixTime,
+}
+
+/// A leaf, the certificates above it, and the pinned root: each signed by the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Path<'a> {
+    /// From the leaf up, without the root.
+    pub(crate) certificates: Vec<&'a Certificate>,
+    pub(crate) root: &'a Certificate,
+}
+
+impl<'a> Path<'a> {
+    /// Finds a path from `leaf` to a root through certificates known with the root and those in
+    /// `bag`, and checks that every certificate on it is fit for it: the issuers are CAs, the leaf
+    /// is none, no unknown critical extension, the development mark on all or none. Notes the
+    /// outcome; `None` when it failed.
+    pub(crate) fn build(
+        trail: &mut Trail,
+        rules: &PathRules<'a>,
+        leaf: &'a Certificate,
+        bag: &[&'a Certificate],
+    ) -> Option<Path<'a>> {
+        let title = rules.title;
+        if !rules.anchored.development && looks_like_development(leaf) {
+            trail.step(simulated(title, leaf))?;
+        }
+        let mut search = Search { rules, bag, budget: MAX_SIGNATURES, development: None };
+        let found = search.up_from(&mut vec![leaf]);
+        let Some(path) = found else {
+            if let Some(marked) = search.development.filter(|_| !rules.anchored.development) {
+                trail.step(simulated(title, marked))?;
+            }
+            let wanted = "a signature at each step up to a pinned root";
+            let found = match search.budget {
+                0 => "too many certificates of the issuers' names".to_owned(),
+                _ => format!("{}, of which no issuer leads to one", leaf.subject.shown()),
+            };
+            trail.step(Check::fail(Code::Chain, title, wanted, found))?;
+            return None;
+        };
+        trail.step(match path.objection(rules.anchored.development) {
+            Some(objection) => Check::fail(Code::Chain, title, "certificates fit for it", objection),
+            None => Check::pass(Code::Chain, title, "a signature at each step up to a pinned root", path.shown()),
+        })?;
+        Some(path)
+    }
+
+    /// The last moment at which every certificate of the path is valid; notes a failure when one
+    /// is not valid at `now`.
+    pub(crate) fn check_dates(&self, trail: &mut Trail, title: &str, now: UnixTime) -> Option<UnixTime> {
+        let all: Vec<&Certificate> = self.all().collect();
+        let wanted = format!("all valid at {now}");
+        match valid_until(&all, now) {
+            Ok(until) => {
+                trail.lasts(title, until);
+                trail.step(Check::pass(Code::CollateralExpired, title, wanted, format!("valid until {until}")))?;
+                Some(until)
+            }
+            Err(outside) => {
+                let name = outside.subject.shown();
+                let found = format!("{name}: {} to {}", outside.not_before, outside.not_after);
+                trail.step(Check::fail(Code::CollateralExpired, title, wanted, found))?;
+                None
+            }
+        }
+    }
+
+    pub(crate) fn leaf(&self) -> &'a Certificate {
+        // A path is never built without its leaf.
+        self.certificates.first().copied().unwrap_or(self.root)
+    }
+
+    /// The certificate that signed the leaf.
+    pub(crate) fn issuer_of_leaf(&self) -> &'a Certificate {
+        self.certificates.get(1).copied().unwrap_or(self.root)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'a Certificate> {
+        self.certificates.iter().copied().chain([self.root])
+    }
+
+    fn shown(&self) -> String {
+        self.all().map(|certificate| certificate.subject.shown()).collect::<Vec<_>>().join(" <- ")
+    }
+
+    /// What is wrong with certificates whose signatures hold, if anything is.
+    fn objection(&self, development: bool) -> Option<String> {
+        if self.leaf().is_ca() != Some(false) {
+            return Some("an end certificate that is a CA".to_owned());
+        }
+        for certificate in self.all() {
+            let name = certificate.subject.shown();
+            for extension in certificate.extensions.iter().filter(|extension| extension.critical) {
+                let known = KNOWN_CRITICAL.contains(&extension.oid.as_slice())
+                    || (development && extension.oid == DEVELOPMENT_OID);
+                if !known {
+                    return Some(format!("{name} with an unknown critical extension"));
+                }
+            }
+            if development && !carries_development_mark(certificate) {
+                return Some(format!("{name} without the development mark"));
+            }
+            if development && lifetime_secs(certificate) > DEVELOPMENT_LIFETIME_SECS {
+                return Some(format!("{name} for development that lives over seven days"));
+            }
+        }
+        None
+    }
+}
+
+struct Search<'a, 'r> {
+    rules: &'r PathRules<'a>,
+    bag: &'r [&'a Certificate],
+    budget: u32,
+    /// An issuer that is marked for development, for saying so.
+    development: Option<&'a Certificate>,
+}
+
+impl<'a> Search<'a, '_> {
+    /// Goes up from the last of `below`; the first path that reaches a root is the answer. Of
+    /// several certificates of one authority, those valid now come first.
+    fn up_from(&mut self, below: &mut Vec<&'a Certificate>) -> Option<Path<'a>> {
+        let last = *below.last()?;
+        for VendorRoot { root, .. } in self.rules.roots {
+            if last.issuer == root.subject && self.signed(last, root) {
+                return Some(Path { certificates: below.clone(), root });
+            }
+        }
+        if below.len() > self.rules.intermediates {
+            return None;
+        }
+        let now = self.rules.now;
+        let known = self.rules.roots.iter().flat_map(|vendor| &vendor.known);
+        let mut issuers: Vec<&'a Certificate> = known
+            .chain(self.bag.iter().copied())
+            .filter(|candidate| candidate.subject == last.issuer && candidate.may_issue())
+            .filter(|candidate| !below.contains(candidate))
+            .collect();
+        issuers.sort_by_key(|issuer| now < issuer.not_before || now > issuer.not_after);
+        for issuer in issuers {
+            if !self.signed(last, issuer) {
+                continue;
+            }
+            if looks_like_development(issuer) {
+                self.development = Some(issuer);
+            }
+            below.push(issuer);
+            let path = self.up_from(below);
+            below.pop();
+            if path.is_some() {
+                return path;
+            }
+        }
+        None
+    }
+
+    fn signed(&mut self, certificate: &Certificate, issuer: &Certificate) -> bool {
+        match self.budget.checked_sub(1) {
+            Some(left) => {
+                self.budget = left;
+                certificate.is_signed_by(issuer)
+            }
+            None => false,
+        }
+    }
+}
+
+fn simulated(title: &str, certificate: &Certificate) -> Check {
+    let found = format!("{}, issued by {}", certificate.subject.shown(), certificate.issuer.shown());
+    Check::fail(
+        Code::Simulated,
+        format!("class of the platform ({title})"),
+        "hardware, under a compiled-in vendor root",
+        format!("a simulated platform: {found}"),
+    )
+}
