@@ -18,6 +18,7 @@ mod fault_in_vm;
 pub(crate) mod hcl_report;
 mod name;
 pub(crate) mod platform;
+mod policy;
 mod runtime_data;
 pub(crate) mod tpm_quote;
 pub(crate) mod vendor;

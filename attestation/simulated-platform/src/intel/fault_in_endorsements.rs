@@ -49,9 +49,8 @@ pub(crate) fn faulty_issuance(
             issuance.root_crl.signer = &stranger;
         }
         TdxFault::MissingIntermediate => issuance.chain = ChainParts::WithoutIntermediate,
-        TdxFault::FlippedPck => issuance.chain = ChainParts::FlippedAt(0),
-        TdxFault::FlippedIntermediate => issuance.chain = ChainParts::FlippedAt(1),
-        TdxFault::FlippedRoot => issuance.chain = ChainParts::FlippedAt(2),
+        TdxFault::FlippedPck => issuance.chain = ChainParts::FlippedLeaf,
+        TdxFault::FlippedIntermediate => issuance.chain = ChainParts::FlippedIntermediate,
         TdxFault::WrongPckIssuer => issuance.pck_issuer = &forged_pck_ca,
         TdxFault::WrongIntermediateIssuer => issuance.pck_ca_issuer = &forged_root,
         TdxFault::WrongTcbSigningIssuer => issuance.tcb_signing_issuer = &forged_root,

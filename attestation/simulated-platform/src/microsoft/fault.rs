@@ -1,9 +1,9 @@
 //! The catalogue of named faults in the evidence of a machine with a virtual TPM.
 //!
-//! The codes hold under a policy that pins of the unbroken machine: the hardware's
-//! measurement and every PCR, with debugging, migration, out-of-date firmware and other
-//! privilege levels than 0 refused; that requires secure boot and the attestation key's
-//! certificate; with the nonce that was asked for and the vendors' roots as the only anchors.
+//! The codes hold under
+//! [`SimulatedAzureVm::strict_policy`](crate::SimulatedAzureVm::strict_policy) of the unbroken
+//! machine, with the nonce that was asked for and the roots of both vendors, the hardware's
+//! and this one, as the only anchors.
 
 use super::platform::AzureHardware;
 use crate::fault_catalogue::catalogue;
@@ -38,7 +38,7 @@ catalogue! {
             "The runtime data names two attestation keys.";
         AkIsNotRsa, "ak-is-not-rsa", "PARSE", Device,
             "The runtime data's attestation key says that it is on an elliptic curve.";
-        MissingTdQuote, "missing-td-quote", "PARSE", Device,
+        MissingTdQuote, "missing-td-quote", "NO_ENDORSEMENT", Device,
             "The TD quote that goes with the TD report is not supplied.";
 
         // The TPM quote's form.
@@ -50,9 +50,9 @@ catalogue! {
             "The signed message does not say that the TPM made it.";
         TpmNotAQuote, "tpm-not-a-quote", "PARSE", Device,
             "The signed message certifies a key and is no quote.";
-        PcrBankSha1, "pcr-bank-sha1", "PARSE", Device,
+        PcrBankSha1, "pcr-bank-sha1", "MEASUREMENT", Device,
             "The quote is of the SHA-1 bank.";
-        PcrSubset, "pcr-subset", "PARSE", Device,
+        PcrSubset, "pcr-subset", "MEASUREMENT", Device,
             "The quote is of all registers but the eighth, and its digest agrees.";
         PcrMissing, "pcr-missing", "PARSE", Device,
             "The last register's value is not supplied.";
@@ -102,7 +102,7 @@ catalogue! {
             "Another machine's attestation key signed the TPM quote.";
         FlippedTpmSignature, "flipped-tpm-signature", "SIGNATURE", Device,
             "One bit of the TPM quote's signature is flipped.";
-        ShortTpmSignature, "short-tpm-signature", "SIGNATURE", Device,
+        ShortTpmSignature, "short-tpm-signature", "PARSE", Device,
             "The TPM quote's signature lacks its last byte.";
         FlippedTpmMessage, "flipped-tpm-message", "SIGNATURE", Device,
             "One bit of the TPM's clock is flipped after the message was signed.";
