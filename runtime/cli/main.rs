@@ -5,6 +5,8 @@ mod arguments;
 mod broker;
 #[cfg(feature = "client")]
 mod chat;
+#[cfg(feature = "client")]
+mod collateral;
 #[cfg(all(feature = "serve", feature = "broker", feature = "client", feature = "simulated"))]
 mod demo;
 mod exit_code;
@@ -85,6 +87,8 @@ async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Verify(arguments) => verify::run(arguments, output).await,
         #[cfg(feature = "client")]
         Command::Receipt(command) => receipt::run(command, output),
+        #[cfg(feature = "client")]
+        Command::Collateral(command) => collateral::run(command, output).await,
         #[cfg(any(feature = "broker", feature = "serve"))]
         Command::Model(command) => model::run(command, output),
         #[cfg(feature = "broker")]
