@@ -259,6 +259,9 @@ fn cache(place: &Place) -> Result<Cache, Failure> {
         Some(directory) => directory.clone(),
         None => usual_cache()?,
     };
+    if directory.exists() && !directory.is_dir() {
+        return Err(Failure::usage(format!("{} is no directory; give the cache's with --cache", directory.display())));
+    }
     Cache::open(&directory, now()).map_err(|error| Failure::file(&directory, &error))
 }
 
