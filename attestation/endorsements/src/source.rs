@@ -24,6 +24,8 @@ use crate::want::Want;
 const MAX_ROUNDS: u32 = 3;
 /// How long "no such item" is believed: a chip's certificate can be published after its first report.
 const ABSENT_FOR: Duration = Duration::from_secs(10 * 60);
+/// How long an item is kept that had expired when the vendor gave it: a vendor that is late is not asked by each call.
+const LATE_FOR: Duration = Duration::from_secs(10 * 60);
 /// A fetch this far ahead of the clock tells that the clock was set back: the item's age is then unknown.
 const CLOCK_TOLERANCE_SECS: u64 = 5 * 60;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -296,9 +298,13 @@ impl Inner {
             Want::AmdVcek(_) | Want::AmdChain { .. } => self.settings.refresh_certificates,
             _ => self.settings.refresh_lists,
         };
+        let age = now.saturating_secs_since(item.fetched_at);
         let from_the_future = item.fetched_at > now.saturating_add_secs(CLOCK_TOLERANCE_SECS);
-        let expired = item.description.expires.is_some_and(|expires| expires <= now);
-        from_the_future || expired || now.saturating_secs_since(item.fetched_at) >= refresh.as_secs()
+        let expired = item.description.expires.is_some_and(|expires| {
+            let was_expired = expires <= item.fetched_at;
+            expires <= now && !(was_expired && age < LATE_FOR.as_secs())
+        });
+        from_the_future || expired || age >= refresh.as_secs()
     }
 
     /// Whether `item` may be served when it cannot be fetched again.

@@ -60,6 +60,12 @@ async fn what_is_something_else_is_neither_served_nor_kept() {
         (tcb_info, Behaviour::Body(b"<html>Sign in to the hotel</html>".to_vec()), "not TCB info"),
         (tcb_info, Behaviour::Body(Vec::new()), "not TCB info"),
         (tcb_info, Behaviour::NoChain, "no header TCB-Info-Issuer-Chain"),
+        (
+            tcb_info,
+            Behaviour::Chain("pck_platform_ca.der"),
+            "issuer chain: a certificate of \"Intel SGX PCK Platform CA\"",
+        ),
+        (tcb_info, Behaviour::Chain("root_ca_crl_2026-02-26_2027-02-26.der"), "issuer chain"),
         (tcb_info, Behaviour::Cut, "error"),
         (tcb_info, Behaviour::Body(vec![b' '; (1 << 20) + 1]), "more than 1048576 bytes"),
         ("intel/tdx-tcb-info/90c06f000000/17", body(text.clone()), "wanted 17"),

@@ -82,14 +82,30 @@ async fn when_the_vendor_is_down_an_old_copy_is_served_until_it_expires() {
 }
 
 #[tokio::test]
-async fn what_expires_sooner_is_fetched_sooner() {
-    // A list that ended months ago is handed on as the vendor gave it, and asked for again by the next call.
+async fn a_vendor_that_is_late_with_a_list_is_not_asked_by_each_call() {
+    // A list that ended months ago is handed on as the vendor gave it: the verifier decides on dates.
     let stage = Stage::new().await;
     let list = want("amd/crl/Genoa");
-    for times in 1..=2 {
-        assert_eq!(stage.source.get(&list).await.unwrap().freshness, Freshness::Fresh);
-        assert_eq!(stage.vendor.count(), times);
-    }
+    assert_eq!(stage.source.get(&list).await.unwrap().freshness, Freshness::Fresh);
+    stage.clock.advance(Duration::from_secs(599));
+    let again = stage.source.get(&list).await.unwrap();
+    assert_eq!(again.freshness, Freshness::Cached { age: Duration::from_secs(599) });
+    assert!(again.item.description().expires.unwrap() < again.item.fetched_at());
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(stage.source.get(&list).await.unwrap().freshness, Freshness::Fresh);
+    assert_eq!(stage.vendor.count(), 2);
+}
+
+#[tokio::test]
+async fn what_expires_is_fetched_at_once() {
+    // Issued 2026-03-16, expires 2026-04-15T22:06:09Z, refreshed an hour before.
+    let stage = Stage::new().await;
+    stage.clock.advance(Duration::from_secs(26 * DAY + 13 * 60 * 60));
+    stage.source.get(&tcb_info()).await.unwrap();
+    stage.clock.advance(Duration::from_secs(60 * 60 + 6 * 60 + 8));
+    assert!(matches!(stage.source.get(&tcb_info()).await.unwrap().freshness, Freshness::Cached { .. }));
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(stage.source.get(&tcb_info()).await.unwrap().freshness, Freshness::Fresh);
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub(crate) enum Behaviour {
     Redirect(String),
     /// The right body without the issuer chain.
     NoChain,
+    /// The right body with the chain of this certificate.
+    Chain(&'static str),
     /// Lists as hexadecimal text, as a caching service gives them.
     Hexadecimal,
 }
@@ -149,6 +151,12 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
         }
         Behaviour::Redirect(to) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
         Behaviour::NoChain => body.into_response(),
+        Behaviour::Chain(certificate) => {
+            let name = headers.keys().next().unwrap().clone();
+            let chain = percent_encoded(&pem(&intel(certificate)));
+            headers.insert(name, HeaderValue::from_str(&chain).unwrap());
+            (headers, body).into_response()
+        }
         Behaviour::Hexadecimal => (headers, hex::encode(body)).into_response(),
     }
 }
