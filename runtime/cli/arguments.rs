@@ -50,6 +50,10 @@ pub(crate) enum Command {
     #[cfg(feature = "client")]
     #[command(subcommand)]
     Measure(crate::measure::Measure),
+    /// What CPU vendors publish: fetch it ahead, carry it to sites without a network.
+    #[cfg(feature = "client")]
+    #[command(subcommand)]
+    Collateral(crate::collateral::Collateral),
     /// Seal models, and look at sealed ones.
     #[cfg(any(feature = "broker", feature = "serve"))]
     #[command(subcommand)]

@@ -5,6 +5,8 @@ mod arguments;
 mod broker;
 #[cfg(feature = "client")]
 mod chat;
+#[cfg(feature = "client")]
+mod collateral;
 #[cfg(all(feature = "serve", feature = "broker", feature = "client", feature = "simulated"))]
 mod demo;
 #[cfg(feature = "client")]
@@ -93,6 +95,7 @@ async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Receipt(command) => receipt::run(command, output),
         #[cfg(feature = "client")]
         Command::Measure(command) => measure::run(command, output),
+        Command::Collateral(command) => collateral::run(command, output).await,
         #[cfg(any(feature = "broker", feature = "serve"))]
         Command::Model(command) => model::run(command, output),
         #[cfg(feature = "broker")]
