@@ -48,7 +48,7 @@ pub use azure::{
 };
 pub use claims::{AuthenticatedClaims, Platform};
 pub use class::{Class, Hardware, Simulated};
-pub use endorsements::Endorsements;
+pub use endorsements::{Endorsement, Endorsements};
 pub use error::{Check, Code, Refusal, State};
 pub use event_log::EventLog;
 pub use evidence::{Evidence, TdxEvidence};
@@ -59,7 +59,7 @@ pub use policy::{AbiVersion, MinimumTcb, PlatformIdentity, Policy, PolicyError, 
 pub use snp::{
     Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, SnpReport, Tcb,
 };
-pub use tdx::{Pck, PckCa, TcbStatus, TdAttributes, TdBody, TdxClaims, TdxPolicy, TdxQuote, TdxTcb};
+pub use tdx::{Pck, PckCa, PlatformHint, TcbStatus, TdAttributes, TdBody, TdxClaims, TdxPolicy, TdxQuote, TdxTcb};
 pub use trail::Expiry;
 pub use trust_anchors::{DevelopmentAnchors, HardwareAnchors};
 pub use unix_time::UnixTime;
