@@ -175,8 +175,8 @@ struct Common {
 }
 
 fn describe_tcb_info(fmspc: HexBytes<6>, evaluation: Evaluation, bytes: &[u8]) -> Result<Description, String> {
-    x509::readable_by_the_verifier(bytes)?;
     let answer: TcbInfoAnswer = serde_json::from_slice(bytes).map_err(|error| format!("not TCB info: {error}"))?;
+    x509::readable_by_the_verifier(bytes)?;
     let TcbInfo { common, fmspc: found } = answer.tcb_info;
     if found != fmspc {
         return Err(format!("TCB info of FMSPC {found}, wanted {fmspc}"));
@@ -185,8 +185,8 @@ fn describe_tcb_info(fmspc: HexBytes<6>, evaluation: Evaluation, bytes: &[u8]) -
 }
 
 fn describe_identity(evaluation: Evaluation, bytes: &[u8]) -> Result<Description, String> {
-    x509::readable_by_the_verifier(bytes)?;
     let answer: IdentityAnswer = serde_json::from_slice(bytes).map_err(|error| format!("not an identity: {error}"))?;
+    x509::readable_by_the_verifier(bytes)?;
     answer.enclave_identity.describe("TD_QE", 2, evaluation)
 }
 
