@@ -33,3 +33,28 @@ impl TdxQuote {
         Some(PlatformHint { fmspc: HexBytes(pck.fmspc), pce_id: HexBytes(pck.pce_id), ca })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUOTE: &[u8] = include_bytes!("../../../tests/vectors/collateral/evidence/tdx-quote-v4.bin");
+
+    #[test]
+    fn the_platform_is_that_of_the_certificate_in_the_quote_or_beside_it() {
+        let named = TdxQuote::parse(QUOTE).unwrap().platform_hint(&Endorsements::default());
+        let fmspc = HexBytes([0xB0, 0xC0, 0x6F, 0, 0, 0]);
+        assert_eq!(named, Some(PlatformHint { fmspc, pce_id: HexBytes([0; 2]), ca: Some(PckCa::Platform) }));
+
+        // The same quote with certification data that names the PCK and does not carry it.
+        let chain = QUOTE.windows(27).position(|window| window == b"-----BEGIN CERTIFICATE-----").unwrap();
+        let mut bytes = QUOTE.to_vec();
+        bytes[chain - 6] = 1;
+        let without = TdxQuote::parse(&bytes).unwrap();
+        assert_eq!(without.platform_hint(&Endorsements::default()), None);
+        let end = QUOTE[chain..].iter().position(|byte| *byte == 0).unwrap_or(QUOTE.len() - chain);
+        let mut bag = Endorsements::default();
+        bag.add(&QUOTE[chain..chain + end]).unwrap();
+        assert_eq!(without.platform_hint(&bag), named);
+    }
+}
