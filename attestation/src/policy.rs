@@ -7,7 +7,7 @@ use crate::azure::AzurePolicy;
 use crate::claims::Platform;
 use crate::hex_bytes::HexBytes;
 use crate::snp::{HIGHEST_VMPL, NO_MIGRATION_AGENT, Product, SnpPolicy};
-use crate::tdx::TdxPolicy;
+use crate::tdx::{TcbStatus, TdxPolicy};
 
 /// A platform identity as a policy names it: an SNP CHIP_ID of 64 bytes, the 8 bytes of a Turin
 /// HWID, or the 16 bytes of a PPID (TDX), in hexadecimal.
@@ -140,6 +140,13 @@ impl Policy {
         if self.snp.migration_agents.iter().flatten().any(|agent| *agent == NO_MIGRATION_AGENT) {
             return wrong("snp.migration_agents".to_owned(), "all FF".to_owned(), "an agent's REPORT_ID");
         }
+        if self.tdx.tcb_statuses.contains(&TcbStatus::Revoked) {
+            let found = "Revoked".to_owned();
+            return wrong("tdx.tcb_statuses".to_owned(), found, "statuses of platforms whose keys are not compromised");
+        }
+        if self.tdx.service_tds.iter().flatten().any(|hash| hash.0 == [0; 48]) {
+            return wrong("tdx.service_tds".to_owned(), "all zero".to_owned(), "the hash of service TDs");
+        }
         for (product, minimum) in &self.snp.minimum_tcb {
             if minimum.fmc.is_some() && !product.has_fmc() {
                 let field = format!("snp.minimum_tcb.{product}.fmc");
@@ -174,14 +181,19 @@ mod tests {
              platform_identities = [\"{}\", \"0102030405060708\"]\n[snp]\nproducts = [\"Turin\"]\n\
              vmpl = [0, 1]\nminimum_abi = \"1.51\"\nvlek_csp_ids = [\"CN=a\"]\n\
              migration_agents = [\"{}\"]\nallow_lower_launch_tcb = true\n\
-             [snp.minimum_tcb.Turin]\nfmc = 1\nsnp = 2\n",
+             [snp.minimum_tcb.Turin]\nfmc = 1\nsnp = 2\n\
+             [tdx]\ntcb_statuses = [\"UpToDate\", \"SWHardeningNeeded\"]\nfmspcs = [\"90C06F000000\"]\n\
+             minimum_tcb_date = \"2024-03-13T00:00:00Z\"\n[azure.pcrs]\n7 = [\"{}\"]\n11 = []\n",
             "ab".repeat(48),
             "cd".repeat(64),
             "ef".repeat(32),
+            "01".repeat(32),
         );
         let policy = Policy::from_toml(&text).unwrap();
         assert_eq!(policy.snp.minimum_tcb[&Product::Turin].snp, 2);
         assert_eq!(policy.snp.minimum_abi, Some(AbiVersion { major: 1, minor: 51 }));
+        assert_eq!(policy.azure.pcrs.keys().collect::<Vec<_>>(), [&7, &11]);
+        assert_eq!(policy.tdx.fmspcs, Some(vec![[0x90, 0xC0, 0x6F, 0, 0, 0].into()]));
         assert_eq!(policy.host_data, Some(vec![]));
         assert_eq!(policy.snp.migration_agents, Some(vec![[0xEF; 32].into()]));
         assert_eq!(Policy::from_toml(&policy.to_toml()).unwrap(), policy);
@@ -207,6 +219,14 @@ mod tests {
             "platform_identities = [\"ab\"]",
             "platform_identities = [\"0000000000000000\"]",
             "name = \"a\"\nname = \"b\"",
+            "platforms = [\"sgx\"]",
+            "[tdx]\ntcb_statuses = [\"Revoked\"]",
+            "[tdx]\ntcb_statuses = [\"Fine\"]",
+            "[tdx]\nrtmr4 = []",
+            "[tdx]\nrtmr0 = [\"ab\"]",
+            "[azure.pcrs]\n24 = []",
+            "[azure.pcrs]\n07 = []",
+            "[azure.pcrs]\n7 = [\"ab\"]",
         ] {
             assert!(Policy::from_toml(text).is_err(), "{text}");
         }
