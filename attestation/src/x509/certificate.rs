@@ -53,6 +53,7 @@ pub(crate) enum SignatureAlgorithm {
     EcdsaP256Sha256,
     RsaPkcs1Sha256,
     RsaPkcs1Sha384,
+    RsaPkcs1Sha512,
     Other,
 }
 
@@ -150,6 +151,9 @@ impl Certificate {
             }
             (SignatureAlgorithm::RsaPkcs1Sha384, PublicKey::Rsa { key, .. }) => {
                 crypto::verify_rsa_pkcs1_sha384(key, message, signature)
+            }
+            (SignatureAlgorithm::RsaPkcs1Sha512, PublicKey::Rsa { key, .. }) => {
+                crypto::verify_rsa_pkcs1_sha512(key, message, signature)
             }
             _ => Err(BadSignature),
         }
