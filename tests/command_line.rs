@@ -6,6 +6,7 @@
 
 mod brokers;
 mod clients;
+mod collateral;
 mod demo;
 mod deployment;
 mod measuring;

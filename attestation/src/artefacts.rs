@@ -143,6 +143,10 @@ impl Artefacts {
                     once(&mut self.tpm_signature, bytes.to_vec(), "vTPM signatures")?;
                     return Ok(ArtefactKind::TpmSignature);
                 }
+                Err(refusal) if kind == ArtefactKind::Endorsements && !looks_like_endorsement(bytes) => {
+                    let kinds = "a report, quote, event log, certificate or collateral";
+                    return Err(malformed(format!("{} bytes that are not {kinds}: {}", bytes.len(), refusal.detail)));
+                }
                 added => added?,
             },
         }
@@ -228,6 +232,11 @@ fn kind_of(bytes: &[u8]) -> ArtefactKind {
     } else {
         ArtefactKind::Endorsements
     }
+}
+
+/// DER, PEM or JSON; a certificate table says itself what is wrong with it.
+fn looks_like_endorsement(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(0x30 | b'{' | b'-'))
 }
 
 fn once<T: PartialEq>(place: &mut Option<T>, value: T, plural: &str) -> Result<(), Refusal> {

@@ -32,6 +32,8 @@ pub struct Examination<'a> {
     /// Roots of simulated vendors (DER). Naming one is asking, explicitly, to accept a platform
     /// that protects nothing.
     pub development_roots: &'a [Vec<u8>],
+    /// Warn of what ends within this many seconds.
+    pub warn_within: u64,
 }
 
 /// The answer (RFC 9334: an attestation result).
@@ -59,6 +61,8 @@ pub struct AttestationResult {
     pub claims: Option<AuthenticatedClaims>,
     /// How long each thing that was used lasts.
     pub expiries: Vec<Expiry>,
+    /// Those that end soon, the earliest first: by then something newer will be wanted.
+    pub warnings: Vec<Expiry>,
 }
 
 /// How an examination ended.
@@ -121,6 +125,7 @@ fn appraise<K: Class>(
         checks: appraisal.checks().to_vec(),
         claims: appraisal.claims().cloned(),
         expiries: appraisal.expiries().to_vec(),
+        warnings: ending_soon(appraisal.expiries(), examination),
     };
     if let Err(refused) = appraisal.into_verdict() {
         result.refuse(&refusal.unwrap_or(refused));
@@ -170,6 +175,7 @@ impl AttestationResult {
             checks: refusal.checks.clone(),
             claims: None,
             expiries: Vec::new(),
+            warnings: Vec::new(),
         };
         result.refuse(&refusal);
         result
@@ -191,18 +197,9 @@ impl AttestationResult {
         }
     }
 
-    /// What ends within `seconds` of the verifier's clock, the earliest first: a renewed certificate,
-    /// list or piece of collateral will be wanted by then.
-    pub fn ending_within(&self, seconds: u64) -> Vec<&Expiry> {
-        let soon = self.at.saturating_add_secs(seconds);
-        let mut ending: Vec<&Expiry> = self.expiries.iter().filter(|expiry| expiry.until <= soon).collect();
-        ending.sort_by_key(|expiry| expiry.until);
-        ending
-    }
-
     /// The answer as one JSON object: `status`, `code`, `platform`, `simulated`, `checks` (each with
     /// `id`, `result`, `wanted`, `found`, `code` and `title`), `claims`, and besides them `detail`,
-    /// `policy`, `at`, `bound` and `expiries`.
+    /// `policy`, `at`, `bound`, `expiries` and `warnings`.
     pub fn to_json(&self) -> Value {
         let checks: Vec<Value> = self.checks.iter().map(check).collect();
         json!({
@@ -217,6 +214,7 @@ impl AttestationResult {
             "checks": checks,
             "claims": self.claims.as_ref().map_or_else(|| json!({}), AuthenticatedClaims::to_json),
             "expiries": self.expiries,
+            "warnings": self.warnings,
         })
     }
 }
@@ -230,6 +228,13 @@ impl Status {
             Status::Malformed => "malformed",
         }
     }
+}
+
+fn ending_soon(expiries: &[Expiry], examination: &Examination<'_>) -> Vec<Expiry> {
+    let soon = examination.now.saturating_add_secs(examination.warn_within);
+    let mut ending: Vec<Expiry> = expiries.iter().filter(|expiry| expiry.until <= soon).cloned().collect();
+    ending.sort_by_key(|expiry| expiry.until);
+    ending
 }
 
 fn check(check: &Check) -> Value {

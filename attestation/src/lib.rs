@@ -21,6 +21,7 @@ mod class;
 pub mod crypto;
 mod cursor;
 mod der;
+mod ear;
 mod endorsements;
 mod error;
 mod event_log;
@@ -54,9 +55,10 @@ pub use evidence::{Evidence, TdxEvidence};
 pub use examine::{AttestationResult, Examination, Status, examine};
 pub use expected::Expected;
 pub use hex_bytes::HexBytes;
-pub use policy::{AbiVersion, MinimumTcb, PlatformIdentity, Policy, PolicyError, SnpPolicy};
+pub use policy::{PlatformIdentity, Policy, PolicyError};
 pub use snp::{
-    Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, SnpReport, Tcb,
+    AbiVersion, Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, MinimumTcb, PlatformInfo, Product, SigningKey,
+    SnpClaims, SnpPolicy, SnpReport, Tcb,
 };
 pub use tdx::{Pck, PckCa, TcbStatus, TdAttributes, TdBody, TdxClaims, TdxPolicy, TdxQuote, TdxTcb};
 pub use trail::Expiry;

@@ -26,6 +26,7 @@ pub(crate) mod oid {
     pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1D, 19];
     pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1D, 15];
     pub(crate) const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1D, 17];
+    pub(crate) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1D, 32];
     pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1D, 37];
 }
 

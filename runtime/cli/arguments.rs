@@ -35,9 +35,13 @@ pub(crate) enum Command {
     /// A terminal chat over a verified channel.
     #[cfg(feature = "client")]
     Chat(Chat),
-    /// Ask a server for evidence and verify it: numbered checks, PASS, FAIL or SKIP.
+    /// Verify a server, or evidence in files: numbered checks, PASS, FAIL or SKIP.
     #[cfg(feature = "client")]
-    Verify(Verify),
+    Verify(crate::verify::Verify),
+    /// Look at evidence, certificates, collateral and event logs without judging them.
+    #[cfg(feature = "client")]
+    #[command(subcommand)]
+    Evidence(crate::evidence::Evidence),
     /// Check a saved receipt: who answered this, with what.
     #[cfg(feature = "client")]
     #[command(subcommand)]
@@ -46,6 +50,10 @@ pub(crate) enum Command {
     #[cfg(feature = "client")]
     #[command(subcommand)]
     Measure(crate::measure::Measure),
+    /// What CPU vendors publish: fetch it ahead, carry it to sites without a network.
+    #[cfg(feature = "client")]
+    #[command(subcommand)]
+    Collateral(crate::collateral::Collateral),
     /// Seal models, and look at sealed ones.
     #[cfg(any(feature = "broker", feature = "serve"))]
     #[command(subcommand)]
@@ -145,17 +153,6 @@ pub(crate) struct Chat {
     /// Ask this one thing and end.
     #[arg(long, value_name = "TEXT")]
     pub(crate) ask: Option<String>,
-}
-
-#[derive(Args)]
-pub(crate) struct Verify {
-    /// The server.
-    pub(crate) url: String,
-    #[command(flatten)]
-    pub(crate) trust: Trust,
-    /// Say of every check what was wanted, what was found and what to do.
-    #[arg(long)]
-    pub(crate) explain: bool,
 }
 
 #[derive(Subcommand)]

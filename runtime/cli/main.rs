@@ -5,8 +5,12 @@ mod arguments;
 mod broker;
 #[cfg(feature = "client")]
 mod chat;
+#[cfg(feature = "client")]
+mod collateral;
 #[cfg(all(feature = "serve", feature = "broker", feature = "client", feature = "simulated"))]
 mod demo;
+#[cfg(feature = "client")]
+mod evidence;
 mod exit_code;
 #[cfg(feature = "client")]
 mod measure;
@@ -86,9 +90,12 @@ async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
         #[cfg(feature = "client")]
         Command::Verify(arguments) => verify::run(arguments, output).await,
         #[cfg(feature = "client")]
+        Command::Evidence(command) => evidence::run(command, output),
+        #[cfg(feature = "client")]
         Command::Receipt(command) => receipt::run(command, output),
         #[cfg(feature = "client")]
         Command::Measure(command) => measure::run(command, output),
+        Command::Collateral(command) => collateral::run(command, output).await,
         #[cfg(any(feature = "broker", feature = "serve"))]
         Command::Model(command) => model::run(command, output),
         #[cfg(feature = "broker")]

@@ -78,6 +78,12 @@ impl Output {
         }
     }
 
+    /// A value for programs, whoever asked: a document of its own, such as an attestation result.
+    #[cfg(feature = "client")]
+    pub(crate) fn value(self, value: &impl Serialize) {
+        self.line(&serde_json::to_string(value).unwrap_or_default());
+    }
+
     /// Something that happened on the way, for people only.
     pub(crate) fn note(self, text: impl fmt::Display) {
         if !self.json {

@@ -11,7 +11,7 @@ const UPDATE: &str = "UPDATE_GOLDEN";
 /// Shorter runs of hexadecimal digits can be words or numbers; ids and keys are longer.
 const SHORTEST_ID: usize = 32;
 /// Lines of standard error that depend on the machine or on its speed.
-const PASSING: [&str; 2] = ["warning: ", "loading "];
+const PASSING: [&str; 3] = ["warning: ", "loading ", "waiting for "];
 
 /// Stands for checks that did not fail.
 const CHECKS: &str = "  (checks: PASS or SKIP)";
@@ -133,7 +133,11 @@ fn placeholders(text: &str) -> String {
     let text = after(&text, "(os error ", "N");
     let text = after(&text, "\"created\": ", "SECONDS");
     let text = after(&text, "\"created\":", "SECONDS");
-    ids(&times(&durations(&text)))
+    let text = before(&text, " s)", "TIME");
+    let text = before(&text, " s (", "TIME");
+    let text = before(&text, " s old", "TIME");
+    let text = before(&text, " days left", "N");
+    ids(&times(&text))
 }
 
 /// Leaves out which place a failed check has among all, and which fields there are.
@@ -163,12 +167,12 @@ fn after(text: &str, start: &str, placeholder: &str) -> String {
     result
 }
 
-/// Replaces durations such as (0.3 s).
-fn durations(text: &str) -> String {
-    let mut pieces: Vec<&str> = text.split(" s)").collect();
+/// Replaces the number, perhaps with a point in it, that stands before `end`, as in "(0.3 s)".
+fn before(text: &str, end: &str, placeholder: &str) -> String {
+    let mut pieces: Vec<&str> = text.split(end).collect();
     let last = pieces.pop().unwrap_or_default();
     let without = pieces.iter().map(|piece| piece.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'));
-    without.map(|piece| format!("{piece}TIME s)")).chain([last.to_owned()]).collect()
+    without.map(|piece| format!("{piece}{placeholder}{end}")).chain([last.to_owned()]).collect()
 }
 
 /// Replaces times such as 2026-01-31T12:00:00Z.

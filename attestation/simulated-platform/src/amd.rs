@@ -1,5 +1,11 @@
 //! A development vendor shaped like AMD: SEV-SNP reports, VCEK and VLEK certificates with
 //! AMD's extensions, RSASSA-PSS chains, a revocation list.
+//!
+//! ```text
+//!  SimulatedAmd ── ARK ── ASK  ── VCEK ─┐
+//!   (the vendor)    │  └─ ASVK ── VLEK ─┴─ SimulatedDevice ── report(report_data)
+//!                   └──── CRL               (a chip and what runs on it)
+//! ```
 
 pub(crate) mod device;
 mod device_directory;

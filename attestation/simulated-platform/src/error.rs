@@ -71,6 +71,12 @@ pub enum SimulationError {
         /// The part.
         what: &'static str,
     },
+    /// The machine's hardware cannot have the fault.
+    #[error("fault `{fault}` is of another kind of hardware than this machine's")]
+    OtherHardware {
+        /// The fault's name.
+        fault: &'static str,
+    },
     /// The fault needs a certificate that only the vendor can sign.
     #[error("fault `{fault}` needs the vendor's keys, which a device does not hold: ask the vendor for it")]
     NeedsVendor {

@@ -20,6 +20,8 @@ const UNKNOWN_EXTENSION_OID: &str = "1.3.6.1.4.1.32473.5.99";
 pub(crate) enum KeyUsage {
     /// An ASK.
     CertificateSign,
+    /// The same in strict DER.
+    OnlyCertificateSign,
     /// An authority that issues revocation lists too.
     CertificateAndCrlSign,
     /// Microsoft's root.
@@ -65,6 +67,7 @@ pub(crate) fn key_usage(usage: KeyUsage) -> Result<Der, Error> {
     let bits = match usage {
         // One unused bit, not the two of strict DER: so AMD writes it.
         KeyUsage::CertificateSign => named_bits(1, &[0x04])?,
+        KeyUsage::OnlyCertificateSign => named_bits(2, &[0x04])?,
         KeyUsage::CertificateAndCrlSign => named_bits(1, &[0x06])?,
         KeyUsage::SignatureCertificateAndCrlSign => named_bits(1, &[0x86])?,
         KeyUsage::SignatureAndNonRepudiation => named_bits(6, &[0xc0])?,

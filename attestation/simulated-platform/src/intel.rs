@@ -20,6 +20,7 @@ mod json;
 mod name;
 pub(crate) mod pck;
 mod platform;
+mod policy;
 mod qe_identity;
 mod qe_report;
 pub(crate) mod quote;

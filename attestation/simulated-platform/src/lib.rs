@@ -1,20 +1,20 @@
-//! A development vendor and its devices, shaped like AMD: SEV-SNP evidence that is
-//! structurally genuine (1184-byte reports, VCEK and VLEK certificates with AMD's
-//! extensions, RSASSA-PSS chains, a revocation list) and that cannot pass for real.
+//! Development vendors and their devices: SEV-SNP as AMD's, TDX as Intel's, and the virtual
+//! TPM of Microsoft's cloud over either. Their evidence is structurally genuine, byte for byte
+//! where that can be compared, and cannot pass for real.
 //!
 //! ```text
-//!  SimulatedAmd ── ARK ── ASK  ── VCEK ─┐
-//!   (the vendor)    │  └─ ASVK ── VLEK ─┴─ SimulatedDevice ── report(report_data)
-//!                   └──── CRL               (a chip and what runs on it)
-//!                                                 │
-//!  Fault (catalogue) ─────────────────────────────┴─► evidence broken in one named way
+//!  SimulatedAmd ───► SimulatedDevice ── report(report_data) ──────────┐
+//!  SimulatedIntel ─► SimulatedTd ────── evidence(report_data) ────────┤
+//!  SimulatedAzure ─► SimulatedAzureVm ─ evidence(nonce) ──────────────┤
+//!   (vendors)         (devices)                                       │
+//!  Fault, TdxFault, AzureFault (catalogues) ──────────────────────────┴─► broken in one named way
 //! ```
 //!
 //! What keeps it from passing for real (protocol.md A18 and 5.3): every certificate has a
 //! **critical** extension ([`DEVELOPMENT_EXTENSION_OID`]) which a verifier of hardware does
 //! not know, a common name ending in [`DEVELOPMENT_NAME_SUFFIX`], and at most
-//! [`LONGEST_VALIDITY_SECONDS`] to live; and no verifier has this vendor's root among its
-//! compiled-in anchors.
+//! [`LONGEST_VALIDITY_SECONDS`] to live; and no verifier has a development vendor's root among
+//! its compiled-in anchors.
 //!
 //! The crate reads no clock: `now` is always an argument, in seconds since the Unix epoch.
 
@@ -28,6 +28,7 @@ mod extension;
 mod fault_catalogue;
 mod intel;
 mod keys;
+mod microsoft;
 
 pub use amd::{
     device::{SimulatedDevice, SimulatedEvidence, launch_measurement},
@@ -48,4 +49,14 @@ pub use intel::{
     td::{SimulatedTd, TdEvidence},
     td_body::TdBody,
     vendor::SimulatedIntel,
+};
+pub use microsoft::{
+    evidence::{AzureEvidence, EvidenceVersion},
+    fault::AzureFault,
+    hcl_report::HclVersion,
+    platform::{AzureHardware, AzurePlatform},
+    tpm_quote::TpmQuote,
+    vendor::SimulatedAzure,
+    vm::SimulatedAzureVm,
+    vtpm_keys::VtpmKeys,
 };

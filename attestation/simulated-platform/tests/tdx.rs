@@ -420,8 +420,8 @@ fn essence(evidence: &TdEvidence) -> (Vec<bool>, Vec<u8>, Vec<Vec<u8>>, EventLog
         parts.push(inner.as_bytes().to_vec());
     }
     let issuers = from_pem(collateral.pck_crl_issuer_chain.as_ref().unwrap());
-    verdicts.push(is_signed_by(&issuers[0], &issuers[1]));
-    for (list, issuer) in [(&collateral.root_ca_crl, &issuers[1]), (&collateral.pck_crl, &issuers[0])] {
+    parts.extend(issuers.iter().map(unsigned));
+    for (list, issuer) in [(&collateral.root_ca_crl, issuers.last().unwrap()), (&collateral.pck_crl, &issuers[0])] {
         let Some(list) = list else {
             parts.push(Vec::new());
             continue;

@@ -151,7 +151,7 @@ fn selection(quote: &TpmQuote) -> Check {
     let found: Vec<String> =
         quote.selection().iter().map(|bank| format!("{:#06x}:{}", bank.algorithm, hex::encode(&bank.bitmap))).collect();
     let wanted = "SHA-256 (0x000b), all 24";
-    Check::when(holds, Code::Measurement, "registers that the vTPM quote is over", wanted, found.join(", "))
+    Check::when(holds, Code::Signature, "registers that the vTPM quote is over", wanted, found.join(", "))
 }
 
 fn claims(quote: &TpmQuote, pcrs: &PcrValues) -> TpmQuoteClaims {

@@ -73,11 +73,6 @@ impl SignedBytes {
         let PublicKey::P256(point) = &signer.public_key else { return false };
         crypto::verify_ecdsa_p256_sha256(point, &self.bytes, &self.signature).is_ok()
     }
-
-    /// Inner object and signature: what remembers them by digest hashes.
-    pub(crate) fn parts(&self) -> (&[u8], &[u8; 64]) {
-        (&self.bytes, &self.signature)
-    }
 }
 
 pub(super) fn malformed(detail: impl std::fmt::Display) -> Refusal {

@@ -123,9 +123,11 @@ impl TcbInfo {
     /// A name for people.
     pub(crate) fn shown(&self) -> String {
         let fields = &self.fields;
-        let kind = if self.is_tdx() { "TDX" } else { "SGX" };
+        let kind: String =
+            fields.id.as_deref().unwrap_or("SGX").chars().filter(char::is_ascii_graphic).take(8).collect();
+        let version = if fields.version == 3 { String::new() } else { format!(" version {}", fields.version) };
         format!(
-            "{kind} TCB info of FMSPC {}, evaluation {}, {} to {}",
+            "{kind} TCB info{version} of FMSPC {}, evaluation {}, {} to {}",
             fields.fmspc, fields.tcb_evaluation_data_number, fields.issue_date, fields.next_update
         )
     }

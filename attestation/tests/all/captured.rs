@@ -62,6 +62,8 @@ pub(crate) struct Question {
     pub(crate) now: UnixTime,
     pub(crate) nonce: Option<Vec<u8>>,
     pub(crate) report_data: Option<[u8; 64]>,
+    /// In seconds.
+    pub(crate) warn_within: u64,
 }
 
 impl Captured {
@@ -99,6 +101,7 @@ impl Captured {
             now: *now,
             nonce: nonce.as_ref().map(|digits| hex::decode(digits).unwrap()),
             report_data: report_data.as_ref().map(|digits| hex::decode(digits).unwrap().try_into().unwrap()),
+            warn_within: 0,
         }
     }
 
@@ -123,6 +126,7 @@ impl Question {
             policy: &self.policy,
             now: self.now,
             development_roots: &[],
+            warn_within: self.warn_within,
         })
     }
 }

@@ -113,9 +113,10 @@ fn what_ends_soon_is_told_in_time() {
     let vector = Captured::named(V5);
     let mut question = vector.question(Policy::strict());
     let ending = |question: &Question, days: u64| -> Vec<String> {
+        let question = Question { warn_within: days * DAY, ..question.clone() };
         let result = question.about(&vector.artefacts);
         assert_eq!(outcome(&result), "accepted");
-        result.ending_within(days * DAY).iter().map(|expiry| expiry.what.clone()).collect()
+        result.warnings.iter().map(|expiry| expiry.what.clone()).collect()
     };
     assert!(ending(&question, 26).is_empty(), "26 days before the first end");
     assert_eq!(ending(&question, 27), ["TCB info", "QE identity", "revocation of the PCK"]);

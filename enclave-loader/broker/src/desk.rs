@@ -80,7 +80,7 @@ impl<K: Class> Desk<K> {
         if signed != wanted {
             return Err(self.explain(&signed, purpose, &statement_hash, &root).into());
         }
-        let expected = Expected::report_data(binding::report_data(&wanted));
+        let expected = Expected::preimage(&wanted);
         let verdict = self.appraise(&request.evidence, &request.endorsements, policy, &expected, now)?;
         if statement.device_digest != request.evidence.device_digest() {
             let detail = "the statement names other devices than the evidence shows";

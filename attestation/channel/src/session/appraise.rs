@@ -36,7 +36,7 @@ pub(super) fn appraise(trail: &mut Trail, wanted: &SessionWanted<'_>, response: 
     };
     let preimage = binding::preimage(class, Purpose::Session, &parsed.statement_hash, &root, parsed.response.tree_size);
     trail.step(this_question(&parsed, &preimage))?;
-    let verdict = platform::appraise(trail, wanted, &submitted, binding::report_data(&preimage))?;
+    let verdict = platform::appraise(trail, wanted, &submitted, &preimage)?;
     // 8. Devices.
     trail.step(devices(&parsed))?;
     // 9. The statement.

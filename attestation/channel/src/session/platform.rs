@@ -41,9 +41,9 @@ pub(super) fn appraise(
     trail: &mut Trail,
     wanted: &SessionWanted<'_>,
     submitted: &Submitted,
-    report_data: [u8; 64],
+    preimage: &[u8],
 ) -> Option<SessionVerdict> {
-    let expected = Expected::report_data(report_data);
+    let expected = Expected::preimage(preimage);
     let verdict = match wanted.trust.environment {
         Environment::Production => SessionVerdict::Hardware(hardware(trail, wanted, submitted, &expected)?),
         Environment::Development => SessionVerdict::Simulated(simulated(trail, wanted, submitted, &expected)?),

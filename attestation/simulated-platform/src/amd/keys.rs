@@ -1,5 +1,7 @@
 //! The private keys: RSA-4096 of AMD's authorities, P-384 of a device.
 
+use zeroize::Zeroizing;
+
 use crate::{
     error::SimulationError,
     keys::{
@@ -23,6 +25,19 @@ impl AuthorityKey {
         RsaKey::from_pkcs8(Size::Rsa4096, pkcs8, what).map(Self)
     }
 
+    pub(crate) fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, SimulationError> {
+        self.0.to_pkcs8()
+    }
+
+    /// SubjectPublicKeyInfo, DER.
+    pub(crate) fn public_key_info(&self) -> Result<Vec<u8>, SimulationError> {
+        self.0.public_key_info()
+    }
+
+    pub(crate) fn identifier(&self) -> Vec<u8> {
+        self.0.identifier()
+    }
+
     /// Issues certificates of devices, and revocation lists.
     pub(crate) fn issuing(&self) -> RsaIssuer<'_> {
         self.0.issuing(Algorithm::Pss(PssParameters::WithoutTrailerField))
@@ -31,14 +46,6 @@ impl AuthorityKey {
     /// Issues certificates of authorities.
     pub(crate) fn issuing_authorities(&self) -> RsaIssuer<'_> {
         self.0.issuing(Algorithm::Pss(PssParameters::WithTrailerField))
-    }
-}
-
-impl std::ops::Deref for AuthorityKey {
-    type Target = RsaKey;
-
-    fn deref(&self) -> &RsaKey {
-        &self.0
     }
 }
 

@@ -10,10 +10,15 @@ impl SimulatedDevice {
     #[must_use]
     pub fn strict_policy(&self) -> String {
         let product = self.product.name();
+        format!("name = \"simulated {product}\"\n{}", self.requirements())
+    }
+
+    /// All of it but the name: first what every platform has, then the part of SNP.
+    pub(crate) fn requirements(&self) -> String {
+        let product = self.product.name();
         let tcb = self.tcb;
         let mut text = format!(
-            "name = \"simulated {product}\"\n\
-             measurements = [\"{}\"]\n\
+            "measurements = [\"{}\"]\n\
              host_data = [\"{}\"]\n\
              require_revocation = true\n",
             hex::encode(self.measurement),

@@ -1,10 +1,8 @@
 //! The catalogue of named faults in TDX evidence.
 //!
-//! The codes hold under a policy that pins of the unbroken TD: MRTD and the four registers
-//! (MEASUREMENT), MRCONFIGID, MROWNER and MROWNERCONFIG (HOST_DATA), its FMSPC and PPID, and
-//! nothing but "UpToDate" at no older an evaluation number; that requires collateral, both
-//! revocation lists and SEPT_VE_DISABLE; with the report data that was asked for and the
-//! vendor's root as the only anchor.
+//! The codes hold under [`SimulatedTd::strict_policy`](crate::SimulatedTd::strict_policy) of
+//! the unbroken TD, with the report data that was asked for, the vendor's root as the only
+//! anchor, and the event log beside the quote.
 
 use crate::fault_catalogue::catalogue;
 
@@ -18,11 +16,11 @@ catalogue! {
             "The quote ends with its header.";
         UnknownQuoteVersion, "unknown-quote-version", "PARSE", Device,
             "The quote has version 6, which nobody has specified.";
-        SgxQuoteVersion, "sgx-quote-version", "PARSE", Device,
+        SgxQuoteVersion, "sgx-quote-version", "PLATFORM_NOT_ALLOWED", Device,
             "The quote has version 3, which only SGX has.";
-        SgxTeeType, "sgx-tee-type", "PARSE", Device,
+        SgxTeeType, "sgx-tee-type", "PLATFORM_NOT_ALLOWED", Device,
             "The header says that an SGX enclave is quoted.";
-        EnclaveBody, "enclave-body", "PARSE", Device,
+        EnclaveBody, "enclave-body", "PLATFORM_NOT_ALLOWED", Device,
             "A version 5 quote has the body of an SGX enclave.";
         UnknownBodyType, "unknown-body-type", "PARSE", Device,
             "A version 5 quote has a body of a type that nobody has specified.";
@@ -48,11 +46,11 @@ catalogue! {
             "A byte after the quote is not zero.";
         TcbInfoNotJson, "tcb-info-not-json", "PARSE", Vendor,
             "The TCB info is cut short and is no JSON.";
-        TcbInfoUnknownVersion, "tcb-info-unknown-version", "PARSE", Vendor,
+        TcbInfoUnknownVersion, "tcb-info-unknown-version", "CHAIN", Vendor,
             "The TCB info has version 9, which nobody has specified.";
         QeIdentityNotJson, "qe-identity-not-json", "PARSE", Vendor,
             "The identity of the quoting enclave is cut short and is no JSON.";
-        QeIdentityUnknownVersion, "qe-identity-unknown-version", "PARSE", Vendor,
+        QeIdentityUnknownVersion, "qe-identity-unknown-version", "CHAIN", Vendor,
             "The identity of the quoting enclave has version 9, which nobody has specified.";
 
         // The chain.
@@ -63,7 +61,7 @@ catalogue! {
         ForeignRoot, "foreign-root", "CHAIN", Vendor,
             "Everything leads to another development vendor's root, with the same names.";
         MissingIntermediate, "missing-intermediate", "CHAIN", Vendor,
-            "The certificate between the PCK certificate and the root is missing.";
+            "The certificate between the PCK certificate and the root is missing, in the quote and beside it.";
         WrongPckIssuer, "wrong-pck-issuer", "CHAIN", Vendor,
             "The PCK certificate names the PCK CA as its issuer and is signed by another key.";
         WrongIntermediateIssuer, "wrong-intermediate-issuer", "CHAIN", Vendor,
@@ -72,13 +70,17 @@ catalogue! {
             "The PCK CA's certificate does not make it a certificate authority.";
         WrongTcbSigningIssuer, "wrong-tcb-signing-issuer", "CHAIN", Vendor,
             "The TCB signing certificate names the root as its issuer and is signed by another key.";
-        TcbInfoByPlatform, "tcb-info-by-platform", "CHAIN", Vendor,
+        TcbInfoByPlatform, "tcb-info-by-platform", "SIGNATURE", Vendor,
             "The platform signed its own TCB info, with its PCK certificate as the signer's.";
+        FlippedPck, "flipped-pck", "CHAIN", Vendor,
+            "One bit of the PCK certificate is flipped after it was signed.";
+        FlippedIntermediate, "flipped-intermediate", "CHAIN", Vendor,
+            "One bit of the PCK CA's certificate, in the quote and beside it, is flipped after it was signed.";
         MissingDevelopmentExtension, "missing-development-extension", "CHAIN", Vendor,
             "The PCK certificate lacks the extension that marks development certificates.";
         UnknownCriticalExtension, "unknown-critical-extension", "CHAIN", Vendor,
             "The PCK certificate has a critical extension that no verifier knows.";
-        MissingSgxExtension, "missing-sgx-extension", "CHAIN", Vendor,
+        MissingSgxExtension, "missing-sgx-extension", "NO_ENDORSEMENT", Vendor,
             "The PCK certificate does not say which platform and firmware it is for.";
         ExpiredPck, "expired-pck", "COLLATERAL_EXPIRED", Vendor,
             "The PCK certificate expired an hour ago.";
@@ -111,6 +113,11 @@ catalogue! {
         ExpiredPckCrl, "expired-pck-crl", "COLLATERAL_EXPIRED", Vendor,
             "The PCK CA's revocation list should have been renewed an hour ago.";
 
+        FutureRootCrl, "future-root-crl", "COLLATERAL_EXPIRED", Vendor,
+            "The root's revocation list is issued in an hour.";
+        FuturePckCrl, "future-pck-crl", "COLLATERAL_EXPIRED", Vendor,
+            "The PCK CA's revocation list is issued in an hour.";
+
         // The signatures in the quote.
         FlippedQuoteSignature, "flipped-quote-signature", "SIGNATURE", Device,
             "One bit of the quote's signature is flipped.";
@@ -142,6 +149,8 @@ catalogue! {
             "No identity of the quoting enclave is supplied, and the policy wants it.";
         TamperedTcbInfo, "tampered-tcb-info", "SIGNATURE", Vendor,
             "A status in the TCB info is changed after it was signed.";
+        TamperedFmspc, "tampered-fmspc", "SIGNATURE", Vendor,
+            "The TCB info of another family of platforms is made out for this one after it was signed.";
         TamperedQeIdentity, "tampered-qe-identity", "SIGNATURE", Vendor,
             "A status in the quoting enclave's identity is changed after it was signed.";
         TcbInfoByOtherKey, "tcb-info-by-other-key", "SIGNATURE", Vendor,

@@ -5,7 +5,7 @@ use super::{
     collateral::IntelCollateral,
     fault::TdxFault,
     issuance::{ChainParts, Issuance, Issued},
-    platform::{OTHER_FMSPC, Platform, pck_key},
+    platform::{FMSPC, OTHER_FMSPC, Platform, pck_key},
     qe_identity::QeIdentity,
     tcb_info::{EVALUATION_NUMBER, TcbInfo},
     td::SimulatedTd,
@@ -49,6 +49,8 @@ pub(crate) fn faulty_issuance(
             issuance.root_crl.signer = &stranger;
         }
         TdxFault::MissingIntermediate => issuance.chain = ChainParts::WithoutIntermediate,
+        TdxFault::FlippedPck => issuance.chain = ChainParts::FlippedLeaf,
+        TdxFault::FlippedIntermediate => issuance.chain = ChainParts::FlippedIntermediate,
         TdxFault::WrongPckIssuer => issuance.pck_issuer = &forged_pck_ca,
         TdxFault::WrongIntermediateIssuer => issuance.pck_ca_issuer = &forged_root,
         TdxFault::WrongTcbSigningIssuer => issuance.tcb_signing_issuer = &forged_root,
@@ -107,6 +109,8 @@ fn alter_dates(fault: TdxFault, issuance: &mut Issuance<'_>, now: u64) -> Result
         TdxFault::ExpiredTcbSigning => issuance.tcb_signing.validity = past,
         TdxFault::ExpiredRootCrl => issuance.root_crl.validity = past,
         TdxFault::ExpiredPckCrl => issuance.pck_crl.validity = past,
+        TdxFault::FutureRootCrl => issuance.root_crl.validity = future,
+        TdxFault::FuturePckCrl => issuance.pck_crl.validity = future,
         TdxFault::ExpiredTcbInfo => issuance.tcb_info = TcbInfo::current(fmspc, past)?,
         TdxFault::FutureTcbInfo => issuance.tcb_info = TcbInfo::current(fmspc, future)?,
         TdxFault::ExpiredQeIdentity => issuance.qe_identity = QeIdentity::current(past)?,
@@ -132,7 +136,7 @@ fn alter_tcb_info(fault: TdxFault, tcb_info: &mut TcbInfo) {
     match fault {
         TdxFault::TcbInfoUnknownVersion => tcb_info.version = 9,
         TdxFault::SgxTcbInfo => tcb_info.id = "SGX",
-        TdxFault::TcbInfoOfOtherFmspc => tcb_info.fmspc = hex::encode_upper(OTHER_FMSPC),
+        TdxFault::TcbInfoOfOtherFmspc | TdxFault::TamperedFmspc => tcb_info.fmspc = hex::encode_upper(OTHER_FMSPC),
         TdxFault::TcbInfoOfOtherPceId => "0001".clone_into(&mut tcb_info.pce_id),
         TdxFault::OldEvaluationNumber => tcb_info.tcb_evaluation_data_number = EVALUATION_NUMBER - 1,
         TdxFault::ModuleRevoked => {
@@ -156,11 +160,12 @@ fn alter_qe_identity(fault: TdxFault, identity: &mut QeIdentity) {
 
 /// What is changed or left out after everything was signed.
 fn alter_collateral(fault: TdxFault, collateral: &mut IntelCollateral) {
-    let improve = |document: &mut Option<String>| {
+    let replace = |document: &mut Option<String>, from: &str, to: &str| {
         if let Some(text) = document {
-            *text = text.replace("\"OutOfDate\"", "\"UpToDate\"");
+            *text = text.replace(from, to);
         }
     };
+    let improve = |document: &mut Option<String>| replace(document, "\"OutOfDate\"", "\"UpToDate\"");
     let cut = |document: &mut Option<String>| {
         if let Some(text) = document {
             text.truncate(text.len() / 2);
@@ -168,6 +173,10 @@ fn alter_collateral(fault: TdxFault, collateral: &mut IntelCollateral) {
     };
     match fault {
         TdxFault::TamperedTcbInfo => improve(&mut collateral.tcb_info),
+        TdxFault::TamperedFmspc => {
+            let [from, to] = [OTHER_FMSPC, FMSPC].map(hex::encode_upper);
+            replace(&mut collateral.tcb_info, &from, &to);
+        }
         TdxFault::TamperedQeIdentity => improve(&mut collateral.qe_identity),
         TdxFault::TcbInfoNotJson => cut(&mut collateral.tcb_info),
         TdxFault::QeIdentityNotJson => cut(&mut collateral.qe_identity),

@@ -133,7 +133,7 @@ pub(crate) fn alter_log(fault: TdxFault, log: &mut EventLog) {
     let events = &mut log.events;
     match (fault, events.as_mut_slice()) {
         (TdxFault::EventLogFlippedDigest, [.., last]) => last.digest[0] ^= 1,
-        (TdxFault::EventLogMissingEvent, _) => drop(events.pop()),
+        (TdxFault::EventLogMissingEvent, _) => events.truncate(events.len().saturating_sub(1)),
         (TdxFault::EventLogReordered, [first, second, ..]) => std::mem::swap(first, second),
         (TdxFault::EventLogOtherRegister, [first, ..]) => first.register = (first.register + 1) % 4,
         _ => {}

@@ -39,7 +39,7 @@ pub(crate) struct Issuance<'a> {
     pub(crate) pck_crl: List<'a>,
     /// Which authority the PCK revocation list is of; another one only for a fault.
     pub(crate) pck_crl_role: PckCa,
-    /// How the PCK certificate's chain is cut.
+    /// What becomes of the PCK certificate's chain.
     pub(crate) chain: ChainParts,
     /// Whether the PCK certificate stands as the signer of the TCB info, for the fault of
     /// a platform that signs its own.
@@ -60,7 +60,14 @@ pub(crate) enum ChainParts {
     Whole,
     /// Leaf and root.
     WithoutIntermediate,
+    /// All three, and a bit of the leaf flipped after it was signed.
+    FlippedLeaf,
+    /// All three, and a bit of the intermediate flipped after it was signed.
+    FlippedIntermediate,
 }
+
+/// Where serial numbers lie in a certificate, after four headers and the version.
+const WITHIN_SERIAL: usize = 20;
 
 /// What was issued.
 pub(crate) struct Issued {
@@ -113,13 +120,20 @@ impl<'a> Issuance<'a> {
 
     pub(crate) fn issue(&self) -> Result<Issued, SimulationError> {
         let root = self.root_certificate.as_slice();
-        let ca = self.pck_ca.sign(self.pck_ca_issuer)?;
-        let leaf = self.pck.sign(self.pck_issuer)?;
+        let mut ca = self.pck_ca.sign(self.pck_ca_issuer)?;
+        let mut leaf = self.pck.sign(self.pck_issuer)?;
+        match self.chain {
+            ChainParts::FlippedLeaf => leaf[WITHIN_SERIAL] ^= 1,
+            ChainParts::FlippedIntermediate => ca[WITHIN_SERIAL] ^= 1,
+            ChainParts::Whole | ChainParts::WithoutIntermediate => {}
+        }
         let tcb_signing = self.tcb_signing.sign(self.tcb_signing_issuer)?;
 
-        let chain = match self.chain {
-            ChainParts::Whole => pem_chain(&[&leaf, &ca, root])?,
-            ChainParts::WithoutIntermediate => pem_chain(&[&leaf, root])?,
+        // Verifiers take certificates from wherever they find them, so what is missing in one
+        // place is missing in all.
+        let (chain, ca_chain) = match self.chain {
+            ChainParts::WithoutIntermediate => (pem_chain(&[&leaf, root])?, pem_chain(&[root])?),
+            _ => (pem_chain(&[&leaf, &ca, root])?, pem_chain(&[&ca, root])?),
         };
         let tcb_signing_chain = pem_chain(&[&tcb_signing, root])?;
         let tcb_info_issuer_chain =
@@ -129,7 +143,7 @@ impl<'a> Issuance<'a> {
             qe_identity_issuer_chain: Some(tcb_signing_chain),
             root_ca_crl: Some(self.root_crl.sign(Role::Root)?),
             pck_crl: Some(self.pck_crl.sign(Role::PckCa(self.pck_crl_role))?),
-            pck_crl_issuer_chain: Some(pem_chain(&[&ca, root])?),
+            pck_crl_issuer_chain: Some(ca_chain),
             ..IntelCollateral::default()
         };
         collateral.set_tcb_info(&SignedJson::sign("tcbInfo", &self.tcb_info, self.tcb_info_signer)?);

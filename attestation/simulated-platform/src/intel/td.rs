@@ -79,6 +79,13 @@ impl SimulatedTd {
         td_report(&self.body, &self.platform.cpusvn, report_data)
     }
 
+    /// The report of a TD with that fault in its state, as far as a report shows it.
+    pub(crate) fn td_report_with_fault(&self, report_data: &[u8; 64], fault: TdxFault) -> Vec<u8> {
+        let (mut format, mut body, mut report_data) = (self.format, self.body.clone(), *report_data);
+        before_quoting(fault, &mut format, &mut body, &mut report_data);
+        td_report(&body, &self.platform.cpusvn, &report_data)
+    }
+
     /// The same platform running a TD in another state.
     #[must_use]
     pub fn with_body(self, body: TdBody) -> Self {

@@ -6,9 +6,7 @@ use sha2::{Digest, Sha256, Sha384};
 use super::td_body::TdBody;
 
 /// Bytes of a TD report.
-pub(crate) const TD_REPORT_LENGTH: usize = 1024;
-/// Where the report data lies in it.
-pub(crate) const TD_REPORT_DATA: usize = 0x80;
+const TD_REPORT_LENGTH: usize = 1024;
 
 const MAC_LABEL: &[u8] = b"strongroom/simulated-platform/td-report-mac/v1\0";
 /// Type 0x81: TDX, of version 0.
@@ -70,7 +68,7 @@ mod tests {
         let body = TdBody { mr_td: [5; 48], ..TdBody::healthy() };
         let report = td_report(&body, &[3; 16], &[7; 64]);
         assert_eq!(report.len(), TD_REPORT_LENGTH);
-        assert_eq!(report[TD_REPORT_DATA..TD_REPORT_DATA + 64], [7; 64]);
+        assert_eq!(report[0x80..0xc0], [7; 64]);
         assert_eq!(report[512 + 16..512 + 64], [5; 48]);
         assert_eq!(report[32..80], *Sha384::digest(&report[256..495]));
         assert_eq!(report[80..128], *Sha384::digest(&report[512..]));

@@ -11,49 +11,50 @@ use x509_cert::{
 };
 
 /// Cuts little-endian fields off the front.
-pub struct Fields<'a>(pub &'a [u8]);
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    pub fn take(&mut self, length: usize) -> &'a [u8] {
+    pub(crate) fn take(&mut self, length: usize) -> &'a [u8] {
         let (front, rest) = self.0.split_at(length);
         self.0 = rest;
         front
     }
 
-    pub fn u16(&mut self) -> u16 {
+    #[allow(dead_code, reason = "each test binary uses a part of this file")]
+    pub(crate) fn u16(&mut self) -> u16 {
         u16::from_le_bytes(self.take(2).try_into().unwrap())
     }
 
-    pub fn u32(&mut self) -> u32 {
+    pub(crate) fn u32(&mut self) -> u32 {
         u32::from_le_bytes(self.take(4).try_into().unwrap())
     }
 
     /// Big-endian length and as many bytes, as a TPM writes them.
     #[allow(dead_code, reason = "each test binary uses a part of this file")]
-    pub fn sized(&mut self) -> &'a [u8] {
+    pub(crate) fn sized(&mut self) -> &'a [u8] {
         let length = u16::from_be_bytes(self.take(2).try_into().unwrap());
         self.take(usize::from(length))
     }
 }
 
 /// Whether a certificate's signature is by the key of another.
-pub fn is_signed_by(certificate: &[u8], issuer: &[u8]) -> bool {
+pub(crate) fn is_signed_by(certificate: &[u8], issuer: &[u8]) -> bool {
     let (certificate, issuer) = (parse(certificate), parse(issuer));
     let message = certificate.tbs_certificate().to_der().unwrap();
     assert_eq!(certificate.tbs_certificate().issuer(), issuer.tbs_certificate().subject());
     verifies(certificate.signature_algorithm().oid, &public_key(&issuer), &message, certificate.signature().raw_bytes())
 }
 
-pub fn parse(certificate: &[u8]) -> Certificate {
+pub(crate) fn parse(certificate: &[u8]) -> Certificate {
     Certificate::from_der(certificate).unwrap()
 }
 
 /// The point or RSAPublicKey.
-pub fn public_key(certificate: &Certificate) -> Vec<u8> {
+pub(crate) fn public_key(certificate: &Certificate) -> Vec<u8> {
     certificate.tbs_certificate().subject_public_key_info().subject_public_key.raw_bytes().to_vec()
 }
 
-pub fn verifies(algorithm: ObjectIdentifier, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+pub(crate) fn verifies(algorithm: ObjectIdentifier, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     match algorithm.to_string().as_str() {
         "1.2.840.10045.4.3.2" => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key).verify(message, signature),
         "1.2.840.113549.1.1.11" => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key).verify(message, signature),
@@ -64,18 +65,18 @@ pub fn verifies(algorithm: ObjectIdentifier, key: &[u8], message: &[u8], signatu
 }
 
 /// ECDSA P-256, `r` and `s` side by side.
-pub fn verifies_fixed(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+pub(crate) fn verifies_fixed(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key).verify(message, signature).is_ok()
 }
 
-pub fn extension(certificate: &Certificate, oid: &str) -> Option<(bool, Vec<u8>)> {
+pub(crate) fn extension(certificate: &Certificate, oid: &str) -> Option<(bool, Vec<u8>)> {
     let extensions = certificate.tbs_certificate().extensions()?;
     let found = extensions.iter().find(|extension| extension.extn_id.to_string() == oid)?;
     Some((found.critical, found.extn_value.as_bytes().to_vec()))
 }
 
 /// Every development certificate keeps these rules, of whatever vendor.
-pub fn assert_says_development(der: &[u8], now: u64) {
+pub(crate) fn assert_says_development(der: &[u8], now: u64) {
     use strongroom_simulated_platform::{DEVELOPMENT_EXTENSION_OID, DEVELOPMENT_NAME_SUFFIX, LONGEST_VALIDITY_SECONDS};
     let certificate = parse(der);
     let fields = certificate.tbs_certificate();
@@ -96,7 +97,7 @@ pub fn assert_says_development(der: &[u8], now: u64) {
 
 /// The certificates of a PEM text.
 #[allow(dead_code, reason = "each test binary uses a part of this file")]
-pub fn from_pem(text: &str) -> Vec<Vec<u8>> {
+pub(crate) fn from_pem(text: &str) -> Vec<Vec<u8>> {
     let chain = Certificate::load_pem_chain(text.as_bytes()).unwrap();
     chain.iter().map(|certificate| certificate.to_der().unwrap()).collect()
 }

@@ -1,0 +1,41 @@
+//! What CPU vendors publish about their chips: fetched, cached, carried to sites without a network.
+//!
+//! ```text
+//! Want ──► CollateralSource ──► cache: a file an item ──► Answer { artefacts, Fresh | Cached | Stale }
+//!                │  ▲                    ▲  │
+//!                ▼  │ backoff, pace      │  ▼
+//!             vendor or mirrors       bundle file (export, import)
+//! ```
+//!
+//! Nothing here is believed: what an answer holds is of the kind that was asked for and within limits, and that
+//! is all. Signatures, dates and revocation are the verifier's, which takes these bytes as
+//! [`Endorsements`](strongroom_attestation::Endorsements).
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod backoff;
+mod bundle;
+mod cache;
+mod clock;
+mod content;
+mod error;
+mod exchange;
+mod item;
+mod mirror;
+mod snp;
+mod source;
+mod want;
+mod x509;
+
+pub use bundle::{Bundle, Merged};
+pub use cache::{Cache, Kept};
+pub use clock::{Clock, SystemClock};
+pub use content::Description;
+pub use error::{BundleError, FetchError, MirrorError, WantError};
+pub use item::{Artefact, Item, Role};
+pub use mirror::{Mirror, Mirrors, Pace};
+pub use snp::{SnpAlternative, SnpCollateral, snp_wants};
+pub use source::{Answer, CollateralSource, Freshness, Settings};
+pub use want::{Evaluation, KeyKind, PckCa, Vcek, Want};

@@ -1,0 +1,371 @@
+//! `strongroom collateral`: what CPU vendors publish, fetched ahead of need, and carried to sites without a network.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use strongroom_attestation::{HexBytes, Product, SnpReport, UnixTime};
+use strongroom_endorsements::{
+    Answer, Bundle, BundleError, Cache, CollateralSource, Evaluation, FetchError, Freshness, Item, KeyKind, Mirror,
+    Mirrors, PckCa, Settings, SystemClock, Want,
+};
+
+use crate::exit_code::Exit;
+use crate::output::{Failure, Output};
+use crate::trust::now;
+
+/// A person waits for this command: longer than a server would, for a vendor that limits requests.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What takes longer than this says so, and again after the other.
+const SAYS_AFTER: Duration = Duration::from_secs(1);
+const SAYS_AGAIN: Duration = Duration::from_secs(5);
+/// A report has 1184 bytes, a firmware's raw answer at most a page.
+const MAX_EVIDENCE: u64 = 64 * 1024;
+const MAX_BUNDLE: u64 = (64 << 20) + 1;
+const DAY: u64 = 24 * 60 * 60;
+
+#[derive(Subcommand)]
+pub(crate) enum Collateral {
+    /// Fetch what vendors publish into the cache. What is there and young is not fetched again.
+    Fetch(Fetch),
+    /// Write the cache's items into one file, for a site without a network.
+    Export {
+        /// The file; it must not exist.
+        file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take the items of an exported file into the cache, where they are newer.
+    Import {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the items of the cache, or of a file, with their dates.
+    Show {
+        /// An exported file [default: the cache].
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where items are kept.
+#[derive(Args)]
+pub(crate) struct Place {
+    /// The cache's directory [default: the user's cache directory].
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[group(id = "wanted", required = true, multiple = true, args = ["evidence", "product", "fmspc"])]
+pub(crate) struct Fetch {
+    /// AMD SNP reports: fetch what verifies them.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    evidence: Vec<PathBuf>,
+    /// Chains and revocation list of this AMD product line; with --evidence, the lines that a report which does not
+    /// name its own can be of, in the order in which to try them [default: all].
+    #[arg(long, value_parser = ["Milan", "Genoa", "Turin"])]
+    product: Vec<String>,
+    /// TCB info, identity and revocation lists for Intel TDX platforms of this FMSPC (12 hexadecimal digits).
+    #[arg(long, value_name = "HEX")]
+    fmspc: Vec<String>,
+    /// The authority of the platform's PCK certificate [default: both].
+    #[arg(long, value_parser = ["platform", "processor"], requires = "fmspc")]
+    ca: Option<String>,
+    /// Which set of Intel's TCB levels: standard, early, or a number.
+    #[arg(long, value_name = "SET", default_value = "standard")]
+    evaluation: String,
+    /// A mirror of AMD's service; several are tried in order [default: AMD's].
+    #[arg(long, value_name = "URL")]
+    amd_url: Vec<String>,
+    /// A PCCS or mirror of Intel's service; several are tried in order [default: Intel's].
+    #[arg(long, value_name = "URL")]
+    intel_url: Vec<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(crate) async fn run(command: Collateral, output: Output) -> Result<Exit, Failure> {
+    match command {
+        Collateral::Fetch(arguments) => fetch(arguments, output).await,
+        Collateral::Export { file, place } => export(&file, &place, output),
+        Collateral::Import { file, place } => import(&file, &place, output),
+        Collateral::Show { file, place } => show(file.as_deref(), &place, output),
+    }
+}
+
+async fn fetch(arguments: Fetch, output: Output) -> Result<Exit, Failure> {
+    let settings = Settings { mirrors: mirrors(&arguments)?, patience: PATIENCE, ..Settings::default() };
+    let reports = arguments.evidence.iter().map(|file| report(file)).collect::<Result<Vec<_>, _>>()?;
+    let wants = wants(&arguments)?;
+    let products: Vec<Product> = arguments.product.iter().filter_map(|name| Product::from_name(name)).collect();
+    let candidates = if products.is_empty() { Product::ALL.to_vec() } else { products };
+    let source = CollateralSource::new(settings, cache(&arguments.place)?, Arc::new(SystemClock::new()))
+        .map_err(|error| Failure::new(Exit::Failed, "IO", error))?;
+
+    let (mut answers, mut missing) = (Vec::new(), Vec::new());
+    for (file, report) in arguments.evidence.iter().zip(&reports) {
+        let work = source.for_snp(report, &candidates);
+        let collateral = patiently(&format!("the items for {}", file.display()), work, output).await;
+        let collateral = collateral
+            .map_err(|error| Failure::new(Exit::Refused, "NOTHING_TO_FETCH", format!("{}: {error}", file.display())))?;
+        answers.extend(collateral.answers);
+        missing.extend(collateral.missing);
+    }
+    for want in &wants {
+        match patiently(&want.to_string(), source.get(want), output).await {
+            Ok(answer) => answers.push(answer),
+            Err(error) => missing.push(error),
+        }
+    }
+    // Several reports of one product share its chain and list.
+    let mut seen = std::collections::BTreeSet::new();
+    answers.retain(|answer| seen.insert(answer.item.want().clone()));
+    report_fetched(&answers, &missing, output)
+}
+
+/// Says what was got, and ends with the worst of what was not.
+fn report_fetched(answers: &[Answer], missing: &[FetchError], output: Output) -> Result<Exit, Failure> {
+    for answer in answers {
+        if let Some(why) = &answer.not_kept {
+            output.note(format!("warning: {} could not be kept in the cache: {why}", answer.item.want()));
+        }
+    }
+    let items: Vec<Value> = answers.iter().map(fetched_json).collect();
+    let failed = missing.iter().map(|error| {
+        let retry_after = error.retry_after().map(|time| time.as_secs());
+        json!({ "want": error.want().to_string(), "code": error.code(), "retry_after": retry_after, "message": error.to_string() })
+    });
+    let value = json!({ "items": items, "missing": failed.collect::<Vec<_>>() });
+    let lines = answers.iter().map(|answer| format!("{}\n    {}", item_text(&answer.item), freshness_text(answer)));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    if output.json || !text.is_empty() {
+        output.result(&value, text);
+    }
+    let messages = || missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let of_kind = |code: &str| missing.iter().any(|error| error.code() == code);
+    if of_kind("UNAVAILABLE") {
+        return Err(Failure::new(Exit::Unavailable, "UNAVAILABLE", messages()));
+    }
+    match missing.first() {
+        None => Ok(Exit::Done),
+        Some(error) => Err(Failure::new(Exit::Refused, error.code(), messages())),
+    }
+}
+
+fn export(file: &Path, place: &Place, output: Output) -> Result<Exit, Failure> {
+    let items = items(place, output)?;
+    let bundle = Bundle::of(items);
+    let bytes = bundle.to_json();
+    // What cannot be read again is of no use where it is carried to.
+    Bundle::from_json(&bytes, now()).map_err(|error| bundle_failure(file, &error))?;
+    let mut opened = OpenOptions::new().write(true).create_new(true).open(file).map_err(|e| Failure::file(file, &e))?;
+    if let Err(error) = opened.write_all(&bytes).and_then(|()| opened.sync_all()) {
+        // Half a file would only be found out on the other side.
+        let _ = fs::remove_file(file);
+        return Err(Failure::file(file, &error));
+    }
+    let count = bundle.items().len();
+    let value = json!({ "result": "exported", "items": count, "bytes": bytes.len() });
+    output.result(&value, format!("{count} items exported to {}", file.display()));
+    Ok(Exit::Done)
+}
+
+fn import(file: &Path, place: &Place, output: Output) -> Result<Exit, Failure> {
+    let bundle = read_bundle(file)?;
+    let cache = cache(place)?;
+    let merged = bundle.merge_into(&cache).map_err(|error| {
+        Failure::new(Exit::Failed, "IO", format!("the cache cannot be written: {error}; import again when it can"))
+    })?;
+    let value =
+        json!({ "result": "imported", "added": merged.added, "replaced": merged.replaced, "older": merged.older });
+    let text = format!(
+        "{} items added, {} replaced, {} no newer than the cache's",
+        merged.added, merged.replaced, merged.older
+    );
+    output.result(&value, text);
+    Ok(Exit::Done)
+}
+
+fn show(file: Option<&Path>, place: &Place, output: Output) -> Result<Exit, Failure> {
+    let items = match file {
+        Some(file) => read_bundle(file)?.items().to_vec(),
+        None => items(place, output)?,
+    };
+    let value = json!({ "items": items.iter().map(item_json).collect::<Vec<_>>() });
+    let text = items.iter().map(item_text).collect::<Vec<_>>().join("\n");
+    output.result(&value, if items.is_empty() { "no items".to_owned() } else { text });
+    Ok(Exit::Done)
+}
+
+fn wants(arguments: &Fetch) -> Result<Vec<Want>, Failure> {
+    let mut wants = Vec::new();
+    if arguments.evidence.is_empty() {
+        for product in arguments.product.iter().filter_map(|name| Product::from_name(name)) {
+            wants.extend([KeyKind::Vcek, KeyKind::Vlek].map(|kind| Want::AmdChain { product, kind }));
+            wants.push(Want::AmdCrl { product });
+        }
+    }
+    if arguments.fmspc.is_empty() {
+        return Ok(wants);
+    }
+    let evaluation: Evaluation = arguments.evaluation.parse().map_err(|_| {
+        Failure::usage(format!(
+            "`{}` is no set of TCB levels: standard, early or a number is wanted",
+            arguments.evaluation
+        ))
+    })?;
+    for text in &arguments.fmspc {
+        let fmspc = HexBytes::from_hex(text)
+            .ok_or_else(|| Failure::usage(format!("`{text}` is no FMSPC: 12 hexadecimal digits are wanted")))?;
+        wants.push(Want::IntelTcbInfo { fmspc, evaluation });
+    }
+    wants.push(Want::IntelQeIdentity { evaluation });
+    let authorities = [PckCa::Platform, PckCa::Processor].into_iter();
+    let chosen = authorities.filter(|ca| arguments.ca.as_deref().is_none_or(|wanted| wanted == ca.as_str()));
+    wants.extend(chosen.map(|ca| Want::IntelPckCrl { ca }));
+    wants.push(Want::IntelRootCrl);
+    Ok(wants)
+}
+
+fn mirrors(arguments: &Fetch) -> Result<Mirrors, Failure> {
+    let parse = |urls: &[String]| urls.iter().map(|url| Mirror::new(url)).collect::<Result<Vec<_>, _>>();
+    let (amd, intel) = (parse(&arguments.amd_url), parse(&arguments.intel_url));
+    let (amd, intel) = (amd.map_err(Failure::usage)?, intel.map_err(Failure::usage)?);
+    let public = Mirrors::default();
+    Ok(Mirrors {
+        amd: if amd.is_empty() { public.amd } else { amd },
+        intel: if intel.is_empty() { public.intel } else { intel },
+    })
+}
+
+fn report(file: &Path) -> Result<SnpReport, Failure> {
+    let bytes = read(file, MAX_EVIDENCE)?;
+    SnpReport::parse(&bytes).map_err(|refusal| {
+        let message = format!("{}: {}; only AMD SNP reports are read here", file.display(), refusal.detail);
+        Failure::new(Exit::Malformed, refusal.code.as_str(), message)
+    })
+}
+
+fn cache(place: &Place) -> Result<Cache, Failure> {
+    let directory = match &place.cache {
+        Some(directory) => directory.clone(),
+        None => usual_cache()?,
+    };
+    if directory.exists() && !directory.is_dir() {
+        return Err(Failure::usage(format!("{} is no directory; give the cache's with --cache", directory.display())));
+    }
+    Cache::open(&directory, now()).map_err(|error| Failure::file(&directory, &error))
+}
+
+/// Where users keep what can be fetched again.
+fn usual_cache() -> Result<PathBuf, Failure> {
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
+        let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"))?;
+        Some(Path::new(&home).join(".cache"))
+    });
+    let base = base.ok_or_else(|| Failure::usage("no home directory is known: say `--cache DIR`"))?;
+    Ok(base.join("strongroom").join("collateral"))
+}
+
+/// The cache's items; files that hold none are named.
+fn items(place: &Place, output: Output) -> Result<Vec<Item>, Failure> {
+    let kept = cache(place)?.items();
+    let kept = kept.map_err(|error| Failure::new(Exit::Failed, "IO", format!("the cache cannot be read: {error}")))?;
+    for path in kept.unreadable {
+        output.note(format!("warning: {} is damaged and left out; fetch to replace it", path.display()));
+    }
+    Ok(kept.items)
+}
+
+fn read_bundle(file: &Path) -> Result<Bundle, Failure> {
+    let bytes = read(file, MAX_BUNDLE)?;
+    Bundle::from_json(&bytes, now()).map_err(|error| bundle_failure(file, &error))
+}
+
+fn bundle_failure(file: &Path, error: &BundleError) -> Failure {
+    Failure::new(Exit::Malformed, "MALFORMED", format!("{}: {error}", file.display()))
+}
+
+/// At most `limit` bytes of a file: what is longer is refused by whoever reads its beginning.
+fn read(file: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let opened = fs::File::open(file).map_err(|e| Failure::file(file, &e))?;
+    opened.take(limit).read_to_end(&mut bytes).map_err(|e| Failure::file(file, &e))?;
+    Ok(bytes)
+}
+
+/// Waits for `work`, and says so when it takes long.
+async fn patiently<T>(what: &str, work: impl Future<Output = T>, output: Output) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut pause = SAYS_AFTER;
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(pause) => output.note(format!("waiting for {what} …")),
+        }
+        pause = SAYS_AGAIN;
+    }
+}
+
+fn item_json(item: &Item) -> Value {
+    let description = item.description();
+    let left = description.expires.map(|expires| days_left(expires, now()));
+    json!({
+        "want": item.want().to_string(), "url": item.url(), "fetched_at": item.fetched_at(),
+        "subject": description.subject, "issued": description.issued, "expires": description.expires,
+        "evaluation": description.evaluation, "days_left": left,
+    })
+}
+
+fn fetched_json(answer: &Answer) -> Value {
+    let mut value = item_json(&answer.item);
+    let (freshness, age, why) = match &answer.freshness {
+        Freshness::Fresh => ("fresh", 0, None),
+        Freshness::Cached { age } => ("cached", age.as_secs(), None),
+        Freshness::Stale { age, why } => ("stale", age.as_secs(), Some(why)),
+    };
+    value["freshness"] = json!({ "state": freshness, "age": age, "why": why });
+    value
+}
+
+fn item_text(item: &Item) -> String {
+    let description = item.description();
+    let evaluation = description.evaluation.map_or_else(String::new, |number| format!(", evaluation {number}"));
+    let expires = match description.expires {
+        None => "no expiry".to_owned(),
+        Some(expires) => match days_left(expires, now()) {
+            0 if expires > now() => format!("expires {expires}, within a day"),
+            days if days > 0 => format!("expires {expires}, {days} days left"),
+            _ => format!("EXPIRED {expires}"),
+        },
+    };
+    format!(
+        "{}\n    {}{evaluation}, issued {}, {expires}, fetched {}",
+        item.want(),
+        description.subject,
+        description.issued,
+        item.fetched_at()
+    )
+}
+
+fn freshness_text(answer: &Answer) -> String {
+    match &answer.freshness {
+        Freshness::Fresh => "fresh from the vendor".to_owned(),
+        Freshness::Cached { age } => format!("from the cache, {} s old", age.as_secs()),
+        Freshness::Stale { age, why } => format!("STALE, {} s old: {why}", age.as_secs()),
+    }
+}
+
+/// Whole days; negative when it is over.
+fn days_left(expires: UnixTime, now: UnixTime) -> i64 {
+    let days = |from: UnixTime, to: UnixTime| i64::try_from(to.saturating_secs_since(from) / DAY).unwrap_or(i64::MAX);
+    if expires > now { days(now, expires) } else { days(expires, now).saturating_neg().min(-1) }
+}

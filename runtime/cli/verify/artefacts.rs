@@ -1,0 +1,103 @@
+//! Verifies raw vendor artefacts, as auditors and incident responders have them, offline.
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+
+use strongroom_attestation::{AttestationResult, Examination, Policy, Status, examine};
+
+use super::{Files, explain};
+use crate::exit_code::Exit;
+use crate::output::{Failure, Output};
+use crate::trust;
+
+/// Largest file that is read; event logs have some hundred kilobytes.
+const LARGEST: u64 = 8 << 20;
+const DAY: u64 = 24 * 60 * 60;
+
+pub(super) fn run(files: &Files, explained: bool, output: Output) -> Result<Exit, Failure> {
+    let artefacts = read_all(files.evidence.iter().chain(&files.endorsement))?;
+    let policy = policy(&files.policy)?;
+    let examination = Examination {
+        artefacts: &artefacts,
+        report_data: files.report_data.as_ref().map(|text| report_data(&text.0)).transpose()?,
+        nonce: files.nonce.as_ref().map(|text| text.0.as_slice()),
+        policy: &policy,
+        now: files.at.unwrap_or_else(trust::now),
+        development_roots: &read_all(&files.development_root)?,
+        warn_within: u64::from(files.warn_days) * DAY,
+    };
+    let result = examine(&examination);
+    if !files.ear && !output.json {
+        show(&result, explained, output);
+        return Ok(Exit::from_code(result.exit_code()));
+    }
+    let value = if files.ear { result.to_ear(env!("CARGO_PKG_VERSION")) } else { result.to_json() };
+    output.value(&value);
+    Ok(Exit::from_code(result.exit_code()))
+}
+
+/// People get every check, then the answer, then what will end soon.
+fn show(result: &AttestationResult, explained: bool, output: Output) {
+    if explained {
+        explain(&result.checks, output);
+    } else {
+        output.checks(&result.checks);
+    }
+    for warning in &result.warnings {
+        let days = warning.until.saturating_secs_since(result.at) / DAY;
+        output.note(format!("warning: {} ends at {}, in {days} days; have it renewed", warning.what, warning.until));
+    }
+    let platform = result.platform.map_or_else(String::new, |platform| format!(" ({platform})"));
+    match (result.status, result.code) {
+        (Status::Accepted, _) => output.result(&(), accepted(result, &platform)),
+        (status, Some(code)) => {
+            let detail = result.detail.clone().unwrap_or_default();
+            output.note(format!("error[{code}]: {}{platform}: {detail}. {}", status.as_str(), code.advice()));
+        }
+        (status, None) => output.note(format!("error: {}{platform}", status.as_str())),
+    }
+}
+
+fn accepted(result: &AttestationResult, platform: &str) -> String {
+    let until = result.claims.as_ref().map_or_else(String::new, |claims| format!(", until {}", claims.valid_until()));
+    let simulated = if result.simulated { ", SIMULATED: this proves nothing about real hardware" } else { "" };
+    let bound = if result.bound { "" } else { "; bound to no nonce: it may be a replay" };
+    format!("accepted{platform} under policy {}{simulated}{until}{bound}", result.policy)
+}
+
+fn read_all<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Vec<Vec<u8>>, Failure> {
+    paths.into_iter().map(read).collect()
+}
+
+/// Reads a file up to a bound, so that a wrong path cannot fill the memory.
+pub(crate) fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
+    let io = |error: std::io::Error| Failure::file(path, &error);
+    let mut bytes = Vec::new();
+    fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(io)?;
+    if bytes.len() as u64 > LARGEST {
+        let message = format!("{} is larger than {LARGEST} bytes, which no evidence is", path.display());
+        return Err(Failure::new(Exit::Malformed, "PARSE", message));
+    }
+    Ok(bytes)
+}
+
+fn policy(named: &str) -> Result<Policy, Failure> {
+    match named {
+        "strict" => Ok(Policy::strict()),
+        "authentic" => Ok(Policy::authentic()),
+        path => {
+            let path = PathBuf::from(path);
+            let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
+            let wrong = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
+            Policy::from_toml(&text).map_err(|error| wrong(&error))
+        }
+    }
+}
+
+fn report_data(bytes: &[u8]) -> Result<[u8; 64], Failure> {
+    bytes.try_into().map_err(|_| {
+        let found = bytes.len();
+        Failure::usage(format!("--report-data has {found} bytes, wanted 64; use --nonce for what is shorter"))
+    })
+}
