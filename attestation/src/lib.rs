@@ -10,6 +10,25 @@
 //! Pure: no file, socket, clock or global state. The words are those of RFC 9334; the formats, the
 //! checks in order and the codes are specified in `docs/specs/evidence.md`.
 
+// Everything here reads what an enemy may have written: no panic can be reached, no number wraps, no
+// conversion loses a bit. Tests may.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::integer_division,
+        clippy::panic,
+        clippy::panic_in_result_fn,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_in_result,
+        clippy::unwrap_used
+    )
+)]
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
