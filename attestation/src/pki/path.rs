@@ -170,8 +170,10 @@ impl<'a> Search<'a, '_> {
         }
         let now = self.rules.now;
         let known = self.rules.roots.iter().flat_map(|vendor| &vendor.known);
-        let mut issuers: Vec<&'a Certificate> = known
-            .chain(self.bag.iter().copied())
+        // What came with the evidence goes first, so that an authority's certificate that was
+        // issued again is the one that counts.
+        let mut issuers: Vec<&'a Certificate> = (self.bag.iter().copied())
+            .chain(known)
             .filter(|candidate| candidate.subject == last.issuer && candidate.may_issue())
             .filter(|candidate| !below.contains(candidate))
             .collect();
