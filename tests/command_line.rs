@@ -9,6 +9,7 @@ mod clients;
 mod collateral;
 mod demo;
 mod deployment;
+mod evidence;
 mod measuring;
 mod processes;
 mod running;

@@ -45,11 +45,7 @@ const STRUCTURE: &[Row] = &[
     ("no padding", |c| c.file(QUOTE).truncate(v4::CHAIN + 3678), "accepted"),
     ("a broken line before the certificate", |c| c.flip(QUOTE, v4::CHAIN + 6), "PARSE"),
     ("nine certificates", |c| edit_chain(c, |chain| *chain = vec![chain[0].clone(); 9]), "PARSE"),
-    (
-        "no certificate but text",
-        |c| *c.file(QUOTE) = with_chain_text(&c.file(QUOTE).clone(), b"none"),
-        "PARSE",
-    ),
+    ("no certificate but text", |c| *c.file(QUOTE) = with_chain_text(&c.file(QUOTE).clone(), b"none"), "PARSE"),
     ("PCK named and not carried", |c| c.set(QUOTE, v4::PCK_TYPE, &[3]), "NO_ENDORSEMENT"),
     ("an unknown kind of PCK data", |c| c.set(QUOTE, v4::PCK_TYPE, &[9]), "NO_ENDORSEMENT"),
 ];
