@@ -9,6 +9,7 @@ mod clients;
 mod collateral;
 mod demo;
 mod deployment;
+mod evidence;
 mod fetching;
 mod measuring;
 mod processes;

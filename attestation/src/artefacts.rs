@@ -97,7 +97,8 @@ impl Artefacts {
         };
         let event_logs = self.event_logs;
         let evidence = match (self.hcl_report, self.td_quote, self.snp_report, quote) {
-            (Some(hcl), td_quote, None, quote) => {
+            // A TD quote beside an SNP report would vouch for nothing, and go unread.
+            (Some(hcl), td_quote, None, quote) if td_quote.is_none() || hcl.holds_td_report() => {
                 Evidence::Azure(Box::new(AzureEvidence { hcl, quote, td_quote, event_logs }))
             }
             (None, Some(quote), None, None) => Evidence::Tdx(Box::new(TdxEvidence { quote, event_logs })),
@@ -196,7 +197,7 @@ impl Artefacts {
             }
             self.add_binary(part)?;
         }
-        if let Some(quote) = contents.tpm_quote {
+        for quote in contents.tpm_quotes {
             self.add_tpm_quote(quote)?;
         }
         Ok(())

@@ -106,3 +106,8 @@ pub fn verify_rsa_pkcs1_sha256(public_key: &[u8], message: &[u8], signature: &[u
 pub fn verify_rsa_pkcs1_sha384(public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
     provider::rsa_pkcs1_sha384(&RsaPublicKey::for_signature(public_key, signature)?, message, signature)
 }
+
+/// Verifies RSASSA-PKCS1-v1_5 with SHA-512 (RFC 8017 8.2.2); keys as for [`verify_rsa_pss_sha384`].
+pub fn verify_rsa_pkcs1_sha512(public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    provider::rsa_pkcs1_sha512(&RsaPublicKey::for_signature(public_key, signature)?, message, signature)
+}

@@ -12,6 +12,21 @@ impl From<EndsEarly> for Refusal {
     }
 }
 
+/// The `N` bytes at offset `O` of a structure of `L` bytes; that they lie inside it is proved when
+/// compiling.
+pub(crate) fn field<const O: usize, const N: usize, const L: usize>(bytes: &[u8; L]) -> [u8; N] {
+    const { assert!(O + N <= L) };
+    let mut field = [0; N];
+    field.copy_from_slice(bytes.split_at(O).1.split_at(N).0);
+    field
+}
+
+/// Writes `N` bytes at offset `O` of a structure of `L`, under the same proof.
+pub(crate) fn put<const O: usize, const N: usize, const L: usize>(bytes: &mut [u8; L], value: [u8; N]) {
+    const { assert!(O + N <= L) };
+    bytes.split_at_mut(O).1.split_at_mut(N).0.copy_from_slice(&value);
+}
+
 /// What is left to read.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {

@@ -172,12 +172,14 @@ impl<'a> Reader<'a> {
         };
         let year = two_digits([y1, y2])?;
         let century = century.unwrap_or(if year >= 50 { 19 } else { 20 });
+        // Two digits each: no u16 overflows.
+        let year = u16::from(century).saturating_mul(100).saturating_add(u16::from(year));
         let pairs = [[mo1, mo2], [d1, d2], [h1, h2], [mi1, mi2], [s1, s2]];
         let mut rest = [0; 5];
         for (value, pair) in rest.iter_mut().zip(pairs) {
             *value = two_digits(pair)?;
         }
-        UnixTime::from_calendar(u16::from(century) * 100 + u16::from(year), rest).ok_or(DerError::Value("time"))
+        UnixTime::from_calendar(year, rest).ok_or(DerError::Value("time"))
     }
 }
 
@@ -233,11 +235,8 @@ fn header(bytes: &[u8]) -> Result<(u8, usize, usize), DerError> {
 }
 
 fn two_digits([tens, ones]: [u8; 2]) -> Result<u8, DerError> {
-    if tens.is_ascii_digit() && ones.is_ascii_digit() {
-        Ok((tens - b'0') * 10 + (ones - b'0'))
-    } else {
-        Err(DerError::Value("time"))
-    }
+    let digit = |byte: u8| byte.checked_sub(b'0').filter(|digit| *digit < 10).ok_or(DerError::Value("time"));
+    Ok(digit(tens)?.saturating_mul(10).saturating_add(digit(ones)?))
 }
 
 #[cfg(test)]

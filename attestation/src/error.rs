@@ -146,9 +146,9 @@ impl Code {
     }
 
     fn row(self) -> &'static (Code, &'static str, &'static str) {
-        // The table lists every variant in order (a test holds this); were one missing, the
-        // answer is still a refusal.
-        CODES.get(self as usize).unwrap_or(&(Code::Policy, "POLICY", ""))
+        // The table lists every variant (a test holds this); were one missing, the answer is still
+        // a refusal.
+        CODES.iter().find(|row| row.0 == self).unwrap_or(&(Code::Policy, "POLICY", ""))
     }
 }
 

@@ -82,17 +82,17 @@ pub fn examine(examination: &Examination<'_>) -> AttestationResult {
     let mut artefacts = Artefacts::default();
     for bytes in examination.artefacts {
         if let Err(refusal) = artefacts.add(bytes) {
-            return AttestationResult::early(examination, None, refusal);
+            return AttestationResult::early(examination, None, &refusal);
         }
     }
     let (evidence, bag) = match artefacts.into_evidence() {
         Ok(parts) => parts,
-        Err(refusal) => return AttestationResult::early(examination, None, refusal),
+        Err(refusal) => return AttestationResult::early(examination, None, &refusal),
     };
     let platform = platform(&evidence);
     let expected = match expected(examination) {
         Ok(expected) => expected,
-        Err(refusal) => return AttestationResult::early(examination, Some(platform), refusal),
+        Err(refusal) => return AttestationResult::early(examination, Some(platform), &refusal),
     };
     let hardware = appraise::<Hardware>(examination, &evidence, &bag, &expected, &HardwareAnchors::compiled_in());
     if hardware.code != Some(Code::Simulated) || examination.development_roots.is_empty() {
@@ -100,7 +100,7 @@ pub fn examine(examination: &Examination<'_>) -> AttestationResult {
     }
     match development_anchors(examination.development_roots) {
         Ok(anchors) => appraise::<Simulated>(examination, &evidence, &bag, &expected, &anchors),
-        Err(refusal) => AttestationResult::early(examination, Some(platform), refusal),
+        Err(refusal) => AttestationResult::early(examination, Some(platform), &refusal),
     }
 }
 
@@ -162,7 +162,7 @@ fn platform(evidence: &Evidence) -> Platform {
 
 impl AttestationResult {
     /// The answer when nothing could be verified.
-    fn early(examination: &Examination<'_>, platform: Option<Platform>, refusal: Refusal) -> AttestationResult {
+    fn early(examination: &Examination<'_>, platform: Option<Platform>, refusal: &Refusal) -> AttestationResult {
         let mut result = AttestationResult {
             status: Status::Refused,
             code: None,
@@ -177,7 +177,7 @@ impl AttestationResult {
             expiries: Vec::new(),
             warnings: Vec::new(),
         };
-        result.refuse(&refusal);
+        result.refuse(refusal);
         result
     }
 

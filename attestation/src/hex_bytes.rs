@@ -50,6 +50,6 @@ impl<'de, const N: usize> Deserialize<'de> for HexBytes<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         HexBytes::from_hex(&text)
-            .ok_or_else(|| de::Error::custom(format!("\"{text}\" is not {} hexadecimal digits", 2 * N)))
+            .ok_or_else(|| de::Error::custom(format!("\"{text}\" is not {N} bytes in hexadecimal")))
     }
 }

@@ -10,6 +10,25 @@
 //! Pure: no file, socket, clock or global state. The words are those of RFC 9334; the formats, the
 //! checks in order and the codes are specified in `docs/specs/evidence.md`.
 
+// Everything here reads what an enemy may have written: no panic can be reached, no number wraps, no
+// conversion loses a bit. Tests may.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::integer_division,
+        clippy::panic,
+        clippy::panic_in_result_fn,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_in_result,
+        clippy::unwrap_used
+    )
+)]
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
@@ -55,9 +74,10 @@ pub use evidence::{Evidence, TdxEvidence};
 pub use examine::{AttestationResult, Examination, Status, examine};
 pub use expected::Expected;
 pub use hex_bytes::HexBytes;
-pub use policy::{AbiVersion, MinimumTcb, PlatformIdentity, Policy, PolicyError, SnpPolicy};
+pub use policy::{PlatformIdentity, Policy, PolicyError};
 pub use snp::{
-    Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, SnpReport, Tcb,
+    AbiVersion, Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, MinimumTcb, PlatformInfo, Product, SigningKey,
+    SnpClaims, SnpPolicy, SnpReport, Tcb,
 };
 pub use tdx::{Pck, PckCa, PlatformHint, TcbStatus, TdAttributes, TdBody, TdxClaims, TdxPolicy, TdxQuote, TdxTcb};
 pub use trail::Expiry;

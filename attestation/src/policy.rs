@@ -1,15 +1,13 @@
 //! What must hold of authentic evidence: typed, written as TOML, strict where nothing is said.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::azure::AzurePolicy;
 use crate::claims::Platform;
 use crate::hex_bytes::HexBytes;
-use crate::snp::Product;
-use crate::tdx::TdxPolicy;
+use crate::snp::{HIGHEST_VMPL, NO_MIGRATION_AGENT, Product, SnpPolicy};
+use crate::tdx::{TcbStatus, TdxPolicy};
 
 /// A platform identity as a policy names it: an SNP CHIP_ID of 64 bytes, the 8 bytes of a Turin
 /// HWID, or the 16 bytes of a PPID (TDX), in hexadecimal.
@@ -53,76 +51,6 @@ pub struct Policy {
     pub azure: AzurePolicy,
 }
 
-/// Requirements on an AMD SEV-SNP report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SnpPolicy {
-    /// Allowed product lines. Strict leaves Milan out: its root seed was extracted by software
-    /// (docs/specs/evidence.md, "Policy").
-    pub products: Vec<Product>,
-    /// Allowed privilege levels (0 to 3) that the report speaks for.
-    pub vmpl: Vec<u32>,
-    /// Accept a guest that its host may debug.
-    pub allow_debug: bool,
-    /// Migration agents, by their REPORT_ID, that may move the guest. `None` or empty: a guest that
-    /// an agent may move is refused. An agent can give the guest's memory to whatever it likes, so
-    /// each of those named must have been attested by whoever writes the policy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub migration_agents: Option<Vec<HexBytes<32>>>,
-    /// Accept a platform with simultaneous multithreading on.
-    pub allow_smt: bool,
-    /// Require that the platform has checked for aliased memory (platform_info bit 5).
-    pub require_alias_check: bool,
-    /// Require that running average power limits are off (platform_info bit 3).
-    pub require_rapl_disabled: bool,
-    /// Require ciphertext hiding (platform_info bit 4).
-    pub require_ciphertext_hiding: bool,
-    /// Require error-correcting memory (platform_info bit 2).
-    pub require_ecc: bool,
-    /// Least firmware interface version, current and committed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub minimum_abi: Option<AbiVersion>,
-    /// Providers (CSP_ID) whose VLEK is accepted. `None`: no VLEK is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vlek_csp_ids: Option<Vec<String>>,
-    /// Accept a VLEK of any provider; for looking at evidence, not for trusting it.
-    pub allow_vlek_of_any_provider: bool,
-    /// Accept a guest that was launched under firmware older than the minimum, and has been running
-    /// since: what that firmware let the host do to the guest, no later update undoes.
-    pub allow_lower_launch_tcb: bool,
-    /// Least firmware versions by product line, compared component by component with the reported,
-    /// the committed and the launch TCB.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub minimum_tcb: BTreeMap<Product, MinimumTcb>,
-}
-
-/// The least value of each TCB component.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MinimumTcb {
-    /// Firmware of the FMC; Turin only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fmc: Option<u8>,
-    /// Secure processor boot loader.
-    pub bootloader: u8,
-    /// Secure processor operating system.
-    pub tee: u8,
-    /// SEV-SNP firmware.
-    pub snp: u8,
-    /// Microcode patch level.
-    pub microcode: u8,
-}
-
-/// A firmware interface version such as `1.51`, written as text in TOML.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct AbiVersion {
-    /// The part before the point.
-    pub major: u8,
-    /// The part after the point.
-    pub minor: u8,
-}
-
 /// Why a policy text is not a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -144,12 +72,6 @@ pub enum PolicyError {
         wanted: &'static str,
     },
 }
-
-/// Highest privilege level number (AMD 56860: VMPL0 to VMPL3).
-pub(crate) const HIGHEST_VMPL: u32 = 3;
-
-/// REPORT_ID_MA of a guest that no migration agent is bound to (AMD 56860, ATTESTATION_REPORT).
-pub(crate) const NO_MIGRATION_AGENT: HexBytes<32> = HexBytes([0xFF; 32]);
 
 impl Policy {
     /// What a serving deployment wants: no debugging, no migration, VMPL 0, a chip that shows its
@@ -195,6 +117,10 @@ impl Policy {
     }
 
     /// This policy as TOML text, which [`Policy::from_toml`] reads back.
+    #[cfg_attr(
+        not(test),
+        expect(clippy::expect_used, reason = "no value of any field is without a TOML form; tests/fuzz holds it")
+    )]
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("every field of a policy has a TOML form")
     }
@@ -218,6 +144,13 @@ impl Policy {
         if self.snp.migration_agents.iter().flatten().any(|agent| *agent == NO_MIGRATION_AGENT) {
             return wrong("snp.migration_agents".to_owned(), "all FF".to_owned(), "an agent's REPORT_ID");
         }
+        if self.tdx.tcb_statuses.contains(&TcbStatus::Revoked) {
+            let found = "Revoked".to_owned();
+            return wrong("tdx.tcb_statuses".to_owned(), found, "statuses of platforms whose keys are not compromised");
+        }
+        if self.tdx.service_tds.iter().flatten().any(|hash| hash.0 == [0; 48]) {
+            return wrong("tdx.service_tds".to_owned(), "all zero".to_owned(), "the hash of service TDs");
+        }
         for (product, minimum) in &self.snp.minimum_tcb {
             if minimum.fmc.is_some() && !product.has_fmc() {
                 let field = format!("snp.minimum_tcb.{product}.fmc");
@@ -234,55 +167,10 @@ impl Default for Policy {
     }
 }
 
-impl SnpPolicy {
-    /// The SNP part of [`Policy::strict`].
-    pub fn strict() -> SnpPolicy {
-        SnpPolicy {
-            products: vec![Product::Genoa, Product::Turin],
-            vmpl: vec![0],
-            allow_debug: false,
-            migration_agents: None,
-            allow_smt: true,
-            require_alias_check: false,
-            require_rapl_disabled: false,
-            require_ciphertext_hiding: false,
-            require_ecc: false,
-            minimum_abi: None,
-            vlek_csp_ids: None,
-            allow_vlek_of_any_provider: false,
-            allow_lower_launch_tcb: false,
-            minimum_tcb: BTreeMap::new(),
-        }
-    }
-}
-
-impl Default for SnpPolicy {
-    fn default() -> Self {
-        SnpPolicy::strict()
-    }
-}
-
-impl TryFrom<String> for AbiVersion {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let parse = || {
-            let (major, minor) = text.split_once('.')?;
-            Some(AbiVersion { major: major.parse().ok()?, minor: minor.parse().ok()? })
-        };
-        parse().ok_or_else(|| format!("\"{text}\" is not a version such as \"1.51\""))
-    }
-}
-
-impl From<AbiVersion> for String {
-    fn from(version: AbiVersion) -> String {
-        format!("{}.{}", version.major, version.minor)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snp::AbiVersion;
 
     #[test]
     fn an_empty_text_is_the_strict_policy_without_a_pin() {
@@ -297,14 +185,19 @@ mod tests {
              platform_identities = [\"{}\", \"0102030405060708\"]\n[snp]\nproducts = [\"Turin\"]\n\
              vmpl = [0, 1]\nminimum_abi = \"1.51\"\nvlek_csp_ids = [\"CN=a\"]\n\
              migration_agents = [\"{}\"]\nallow_lower_launch_tcb = true\n\
-             [snp.minimum_tcb.Turin]\nfmc = 1\nsnp = 2\n",
+             [snp.minimum_tcb.Turin]\nfmc = 1\nsnp = 2\n\
+             [tdx]\ntcb_statuses = [\"UpToDate\", \"SWHardeningNeeded\"]\nfmspcs = [\"90C06F000000\"]\n\
+             minimum_tcb_date = \"2024-03-13T00:00:00Z\"\n[azure.pcrs]\n7 = [\"{}\"]\n11 = []\n",
             "ab".repeat(48),
             "cd".repeat(64),
             "ef".repeat(32),
+            "01".repeat(32),
         );
         let policy = Policy::from_toml(&text).unwrap();
         assert_eq!(policy.snp.minimum_tcb[&Product::Turin].snp, 2);
         assert_eq!(policy.snp.minimum_abi, Some(AbiVersion { major: 1, minor: 51 }));
+        assert_eq!(policy.azure.pcrs.keys().collect::<Vec<_>>(), [&7, &11]);
+        assert_eq!(policy.tdx.fmspcs, Some(vec![[0x90, 0xC0, 0x6F, 0, 0, 0].into()]));
         assert_eq!(policy.host_data, Some(vec![]));
         assert_eq!(policy.snp.migration_agents, Some(vec![[0xEF; 32].into()]));
         assert_eq!(Policy::from_toml(&policy.to_toml()).unwrap(), policy);
@@ -330,6 +223,14 @@ mod tests {
             "platform_identities = [\"ab\"]",
             "platform_identities = [\"0000000000000000\"]",
             "name = \"a\"\nname = \"b\"",
+            "platforms = [\"sgx\"]",
+            "[tdx]\ntcb_statuses = [\"Revoked\"]",
+            "[tdx]\ntcb_statuses = [\"Fine\"]",
+            "[tdx]\nrtmr4 = []",
+            "[tdx]\nrtmr0 = [\"ab\"]",
+            "[azure.pcrs]\n24 = []",
+            "[azure.pcrs]\n07 = []",
+            "[azure.pcrs]\n7 = [\"ab\"]",
         ] {
             assert!(Policy::from_toml(text).is_err(), "{text}");
         }

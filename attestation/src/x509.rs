@@ -18,6 +18,7 @@ pub(crate) mod oid {
     pub(crate) const SHA384: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2];
     pub(crate) const SHA256_WITH_RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 11];
     pub(crate) const SHA384_WITH_RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 12];
+    pub(crate) const SHA512_WITH_RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 13];
     pub(crate) const ECDSA_WITH_SHA256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 4, 3, 2];
     pub(crate) const EC_PUBLIC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 2, 1];
     pub(crate) const SECP384R1: &[u8] = &[0x2B, 0x81, 4, 0, 34];
@@ -26,6 +27,7 @@ pub(crate) mod oid {
     pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1D, 19];
     pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1D, 15];
     pub(crate) const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1D, 17];
+    pub(crate) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1D, 32];
     pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1D, 37];
 }
 
@@ -44,6 +46,7 @@ fn signature_algorithm(identifier: &[u8]) -> Result<SignatureAlgorithm, DerError
         // RFC 4055 5: the parameters are NULL.
         oid::SHA256_WITH_RSA if is_null(fields.clone()) => SignatureAlgorithm::RsaPkcs1Sha256,
         oid::SHA384_WITH_RSA if is_null(fields.clone()) => SignatureAlgorithm::RsaPkcs1Sha384,
+        oid::SHA512_WITH_RSA if is_null(fields.clone()) => SignatureAlgorithm::RsaPkcs1Sha512,
         _ => SignatureAlgorithm::Other,
     })
 }

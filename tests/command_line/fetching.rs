@@ -82,7 +82,7 @@ fn file(name: &str) -> Vec<u8> {
 
 fn scene() -> Scene {
     let scene = Scene::new();
-    scene.write("quote.bin", file("tests/vectors/collateral/evidence/tdx-quote-v4.bin"));
+    scene.write("quote.bin", file("tests/vectors/tdx/001-v4-collateral/quote.bin"));
     scene
 }
 
@@ -139,19 +139,19 @@ fn what_intel_did_not_sign_is_forgotten() {
 #[test]
 fn evidence_of_each_platform_says_what_to_fetch() {
     let (pccs, scene) = (Pccs::new(), scene());
-    for name in ["azure-tdx-hcl-report", "azure-tdx-quote"] {
-        scene.write(&format!("{name}.bin"), file(&format!("tests/vectors/collateral/evidence/{name}.bin")));
+    for name in ["hcl-report.bin", "td-quote.bin"] {
+        scene.write(name, file(&format!("tests/vectors/azure/008-tdx/{name}")));
     }
     let place = ["--cache", "here", "--intel-url", &pccs.url];
     let fetched = scene.done(&[&["collateral", "fetch", "--evidence", "quote.bin"][..], &place].concat());
     assert_eq!(fetched["items"].as_array().unwrap().len(), 4, "{fetched}");
     // Two files, one machine; this service does not know its FMSPC.
-    let azure = ["collateral", "fetch", "--evidence", "azure-tdx-quote.bin", "azure-tdx-hcl-report.bin"];
+    let azure = ["collateral", "fetch", "--evidence", "td-quote.bin", "hcl-report.bin"];
     let said = scene.run(&[&azure[..], &place].concat());
     assert_eq!(said.exit, 3, "{}", said.stderr);
     assert!(said.stderr.contains("intel/tdx-tcb-info/00806f050000/standard: not known"), "{}", said.stderr);
     assert_eq!(said.stdout.matches("from the cache").count(), 3, "{}", said.stdout);
     // A TDREPORT names no platform.
-    let said = scene.run(&[&["collateral", "fetch", "--evidence", "azure-tdx-hcl-report.bin"][..], &place].concat());
+    let said = scene.run(&[&["collateral", "fetch", "--evidence", "hcl-report.bin"][..], &place].concat());
     assert!(said.exit == 3 && said.stderr.contains("error[NOTHING_TO_FETCH]"), "{}", said.stderr);
 }

@@ -14,7 +14,7 @@ if (!vectors) {
 }
 
 // Sets that must be there, so that a moved folder does not pass as nothing to do.
-const REQUIRED = ["session", "simulated-snp", "snp"];
+const REQUIRED = ["azure", "session", "sgx", "simulated-snp", "snp", "tdx"];
 // Where a vector's evidence lies when its expected.json does not say.
 const EVIDENCE = ["report.bin", "quote.bin", "evidence.json"];
 
@@ -85,6 +85,7 @@ function readSet(set) {
 function readVector(name) {
   const folder = join(vectors, name);
   const said = JSON.parse(readFileSync(join(folder, "expected.json"), "utf8"));
+  if (said.authentic !== undefined) return readCaptured(name, folder, said);
   if (said.now === undefined || said.expected === undefined) return [];
   const file = (path) => readFileSync(join(folder, path)).toString("base64");
   if (said.trust_root !== undefined) {
@@ -103,4 +104,15 @@ function readVector(name) {
     development_roots: [said.anchor ?? []].flat().map(file),
   };
   return [{ name, call: "verify", request, expected: said.expected }];
+}
+
+// Captured artefacts, judged under both policies that are built in.
+function readCaptured(name, folder, said) {
+  const artefacts = said.artefacts.map((path) => readFileSync(join(folder, path)).toString("base64"));
+  const request = {
+    evidence: artefacts, report_data: said.report_data ?? undefined, nonce: said.nonce ?? undefined, at: said.now,
+  };
+  return ["authentic", "strict"].map((policy) => ({
+    name: `${name} (${policy})`, call: "verify", request: { ...request, policy }, expected: said[policy],
+  }));
 }

@@ -9,8 +9,8 @@ use crate::endorsements::Endorsements;
 use crate::error::Refusal;
 use crate::event_log::EventLog;
 use crate::hex_bytes::HexBytes;
-use crate::snp::{EndorsementKey, Product, SigningKey, SnpClaims, SnpReport};
-use crate::tdx::{PckCa, PckExtension, TdxClaims, TdxQuote};
+use crate::snp::{Cpuid, EndorsementKey, Product, SigningKey, SnpClaims, SnpReport};
+use crate::tdx::{PckCa, PckExtension, QeIdentity, TcbInfo, TdxClaims, TdxQuote};
 use crate::x509::{Certificate, PublicKey, RevocationList};
 
 /// Every field of one artefact, as JSON: `kind`, and what it holds, by its parts' names. Refused with
@@ -34,7 +34,7 @@ pub fn describe(bytes: &[u8]) -> Result<Value, Refusal> {
     part("tpm_signature", artefacts.tpm_signature.as_ref().map(|bytes| json!(hex::encode(bytes))));
     part("pcrs", artefacts.pcrs.as_ref().map(|pcrs| json!(pcrs.map(HexBytes))));
     let logs: Vec<Value> = artefacts.event_logs.iter().map(event_log).collect();
-    part("event_logs", (!logs.is_empty()).then(|| Value::Array(logs)));
+    part("event_logs", (!logs.is_empty()).then_some(Value::Array(logs)));
     if kind == ArtefactKind::Endorsements || !artefacts.endorsements.is_empty() {
         account.insert("endorsements".to_owned(), endorsements(&artefacts.endorsements));
     }
@@ -67,7 +67,7 @@ fn snp_report(report: &SnpReport) -> Value {
     let chip_id = report.chip_id();
     let looks_like_turin = chip_id.iter().any(|byte| *byte != 0) && chip_id.iter().skip(8).all(|byte| *byte == 0);
     let guess = if looks_like_turin { Product::Turin } else { Product::Milan };
-    let named = report.cpuid().and_then(|cpuid| cpuid.product());
+    let named = report.cpuid().and_then(Cpuid::product);
     let claims = SnpClaims::new(report, named.unwrap_or(guess), EndorsementKey::Vcek);
     let mut fields = value(&claims);
     if let Some(fields) = fields.as_object_mut() {
@@ -115,8 +115,8 @@ fn event_log(log: &EventLog) -> Value {
 }
 
 fn endorsements(bag: &Endorsements) -> Value {
-    let tcb_infos: Vec<String> = bag.tcb_infos().iter().map(|info| info.shown()).collect();
-    let identities: Vec<String> = bag.qe_identities().iter().map(|identity| identity.shown()).collect();
+    let tcb_infos: Vec<String> = bag.tcb_infos().iter().map(TcbInfo::shown).collect();
+    let identities: Vec<String> = bag.qe_identities().iter().map(QeIdentity::shown).collect();
     json!({
         "certificates": bag.certificates().iter().map(certificate).collect::<Vec<_>>(),
         "revocation_lists": bag.revocation_lists().iter().map(revocation_list).collect::<Vec<_>>(),

@@ -17,7 +17,8 @@ const EVIDENCE_FIELDS: [&str; 6] = ["hcl_report", "tpm_quote", "report", "quote"
 pub(super) struct Contents {
     /// Artefacts of any kind.
     pub(super) parts: Vec<Vec<u8>>,
-    pub(super) tpm_quote: Option<QuoteParts>,
+    /// Of each field that may hold one.
+    pub(super) tpm_quotes: Vec<QuoteParts>,
 }
 
 /// Whether the text is a JSON object with a field that only evidence has.
@@ -35,12 +36,12 @@ pub(super) fn contents(bytes: &[u8]) -> Result<Contents, Refusal> {
         }
     }
     match object.get("quote") {
-        Some(Value::Object(quote)) => contents.tpm_quote = Some(tpm_quote(quote)?),
+        Some(Value::Object(quote)) => contents.tpm_quotes.push(tpm_quote(quote)?),
         Some(value) => contents.parts.push(binary("quote", value)?),
         None => {}
     }
     match object.get("tpm_quote") {
-        Some(Value::Object(quote)) => contents.tpm_quote = Some(tpm_quote(quote)?),
+        Some(Value::Object(quote)) => contents.tpm_quotes.push(tpm_quote(quote)?),
         None | Some(Value::Null) => {}
         Some(_) => return Err(wrong("tpm_quote")),
     }

@@ -6,7 +6,7 @@ use crate::azure::claims::{AzureClaims, HardwareClaims, TpmQuoteClaims};
 use crate::azure::evidence::AzureEvidence;
 use crate::azure::hcl_report::{HardwareReport, TdReport};
 use crate::azure::runtime_data::RuntimeData;
-use crate::azure::tpm_quote::{PCRS, PcrValues, SHA256, TpmQuote};
+use crate::azure::tpm_quote::{ALL_PCRS, PcrValues, SHA256, TpmQuote};
 use crate::class::Anchored;
 use crate::crypto;
 use crate::endorsements::Endorsements;
@@ -147,7 +147,7 @@ fn tpm_quote(trail: &mut Trail, given: &Given<'_>, runtime: &RuntimeData) -> Opt
 
 /// All registers of the one bank: a quote over fewer would leave the rest to whoever sends them.
 fn selection(quote: &TpmQuote) -> Check {
-    let holds = matches!(quote.selection(), [only] if only.algorithm == SHA256 && only.bitmap == [0xFF; PCRS / 8]);
+    let holds = matches!(quote.selection(), [only] if only.algorithm == SHA256 && only.bitmap == ALL_PCRS);
     let found: Vec<String> =
         quote.selection().iter().map(|bank| format!("{:#06x}:{}", bank.algorithm, hex::encode(&bank.bitmap))).collect();
     let wanted = "SHA-256 (0x000b), all 24";

@@ -85,6 +85,11 @@ impl HclReport {
         }
     }
 
+    /// Whether the hardware is TDX, of which a TD quote is wanted besides.
+    pub(crate) fn holds_td_report(&self) -> bool {
+        matches!(self.hardware, HardwareReport::Tdx(_))
+    }
+
     pub(crate) fn hardware(&self) -> &HardwareReport {
         &self.hardware
     }

@@ -1,5 +1,7 @@
 //! The paravisor's run-time data: the virtual TPM's keys and the machine's configuration, as JSON.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -66,6 +68,6 @@ impl RuntimeData {
     }
 }
 
-fn malformed(detail: String) -> Refusal {
+fn malformed(detail: impl fmt::Display) -> Refusal {
     Refusal::new(Code::Parse, format!("HCL report: its run-time data {detail}"))
 }

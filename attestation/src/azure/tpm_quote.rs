@@ -18,6 +18,9 @@ pub(crate) const SHA256: u16 = 0x000B;
 const RSASSA: u16 = 0x0014;
 /// Platform configuration registers.
 pub(crate) const PCRS: usize = 24;
+/// A bit for each of them.
+pub(crate) const ALL_PCRS: [u8; 3] = [0xFF; 3];
+const _: () = assert!(ALL_PCRS.len() * 8 == PCRS);
 
 /// The values of the 24 registers of the SHA-256 bank.
 pub type PcrValues = [[u8; 32]; PCRS];

@@ -34,6 +34,10 @@ pub(super) fn rsa_pkcs1_sha384(key: &RsaPublicKey<'_>, message: &[u8], signature
     rsa(&signature::RSA_PKCS1_2048_8192_SHA384, key, message, signature)
 }
 
+pub(super) fn rsa_pkcs1_sha512(key: &RsaPublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    rsa(&signature::RSA_PKCS1_2048_8192_SHA512, key, message, signature)
+}
+
 fn rsa(
     scheme: &'static RsaParameters,
     key: &RsaPublicKey<'_>,

@@ -4,7 +4,7 @@
 
 use p256::ecdsa::signature::Verifier;
 use rsa::{BoxedUint, pkcs1v15, pss};
-use sha2::{Sha256, Sha384};
+use sha2::{Sha256, Sha384, Sha512};
 
 use crate::crypto::BadSignature;
 use crate::crypto::keys::RsaPublicKey;
@@ -38,6 +38,12 @@ pub(super) fn rsa_pkcs1_sha256(key: &RsaPublicKey<'_>, message: &[u8], signature
 
 pub(super) fn rsa_pkcs1_sha384(key: &RsaPublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
     let key = pkcs1v15::VerifyingKey::<Sha384>::new(public_key(key)?);
+    let signature = pkcs1v15::Signature::try_from(signature).map_err(|_| BadSignature)?;
+    key.verify(message, &signature).map_err(|_| BadSignature)
+}
+
+pub(super) fn rsa_pkcs1_sha512(key: &RsaPublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    let key = pkcs1v15::VerifyingKey::<Sha512>::new(public_key(key)?);
     let signature = pkcs1v15::Signature::try_from(signature).map_err(|_| BadSignature)?;
     key.verify(message, &signature).map_err(|_| BadSignature)
 }

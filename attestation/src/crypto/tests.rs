@@ -39,6 +39,7 @@ fn verify(scheme: &str, key: &[u8], message: &[u8], signature: &[u8]) -> Result<
         "rsa-pss-sha384" => verify_rsa_pss_sha384(key, message, signature),
         "rsa-pkcs1-sha256" => verify_rsa_pkcs1_sha256(key, message, signature),
         "rsa-pkcs1-sha384" => verify_rsa_pkcs1_sha384(key, message, signature),
+        "rsa-pkcs1-sha512" => verify_rsa_pkcs1_sha512(key, message, signature),
         other => panic!("no scheme {other}"),
     }
 }
@@ -68,7 +69,7 @@ fn every_case_is_judged_as_it_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
     let schemes: BTreeSet<&str> = cases.iter().map(|case| case.scheme.as_str()).collect();
-    assert_eq!(schemes.len(), 6);
+    assert_eq!(schemes.len(), 7);
     for scheme in schemes {
         let of_scheme = || cases.iter().filter(|case| case.scheme == scheme);
         assert!(of_scheme().filter(|case| case.accepted).count() >= 5, "{scheme}: few cases are accepted");

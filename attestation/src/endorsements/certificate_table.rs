@@ -51,10 +51,11 @@ fn read(bytes: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
         }
         rest = after;
         let [guid @ .., o0, o1, o2, o3, l0, l1, l2, l3] = entry;
-        let offset = u32::from_le_bytes([*o0, *o1, *o2, *o3]) as usize;
-        let length = u32::from_le_bytes([*l0, *l1, *l2, *l3]) as usize;
+        let (offset, length) = (u32::from_le_bytes([*o0, *o1, *o2, *o3]), u32::from_le_bytes([*l0, *l1, *l2, *l3]));
         let end = offset.checked_add(length).ok_or_else(|| broken("has an impossible length"))?;
-        let content = bytes.get(offset..end).ok_or_else(|| broken("points past its end"))?;
+        let (start, end) = (usize::try_from(offset), usize::try_from(end));
+        let content = start.ok().zip(end.ok()).and_then(|(start, end)| bytes.get(start..end));
+        let content = content.ok_or_else(|| broken("points past its end"))?;
         if KNOWN.contains(guid) && !content.is_empty() {
             contents.push(content);
         }

@@ -38,6 +38,23 @@ pub(crate) fn objects(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     Ok(objects)
 }
 
+/// The DER of certificates in text that holds nothing else: no other objects, no text around them, no
+/// bytes after them but line ends and NULs. What a platform's own firmware writes has this form.
+pub(crate) fn certificates_only(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+    let text = std::str::from_utf8(bytes).map_err(|_| broken())?;
+    let line_end = ['\n', '\r'];
+    let mut rest = text.trim_end_matches('\0').trim_end_matches(line_end);
+    let mut objects = Vec::new();
+    while !rest.is_empty() {
+        let body = rest.strip_prefix("-----BEGIN CERTIFICATE-----").ok_or_else(broken)?;
+        let (body, after) = body.split_once("-----END CERTIFICATE-----").ok_or_else(broken)?;
+        let digits: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        objects.push(STANDARD.decode(digits).map_err(|_| broken())?);
+        rest = after.trim_start_matches(line_end);
+    }
+    Ok(objects)
+}
+
 /// Undoes percent-encoding (RFC 3986 2.1), in which Intel's service sends chains in headers. What
 /// is no escape stays as it is.
 fn percent_decoded(bytes: &[u8]) -> Vec<u8> {

@@ -18,7 +18,7 @@ const MAX_DIGEST: u16 = 64;
 const MAX_SHOWN: usize = 160;
 
 pub(super) fn looks_like(bytes: &[u8]) -> bool {
-    bytes.get(FIRST_HEADER..FIRST_HEADER + SPEC_ID.len()) == Some(SPEC_ID.as_slice())
+    bytes.get(FIRST_HEADER..).is_some_and(|data| data.starts_with(SPEC_ID))
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Event>, Refusal> {
@@ -60,7 +60,8 @@ fn read_first(cursor: &mut Cursor<'_>) -> Result<Vec<(u16, u16)>, Refusal> {
     cursor.slice(FIRST_HEADER - 4)?;
     let length = cursor.u32_le()?;
     let mut data = Cursor::new(cursor.slice(usize::try_from(length).unwrap_or(usize::MAX))?);
-    data.slice(SPEC_ID.len() + 8)?; // platform class, versions, size of a word
+    data.array::<16>()?; // the signature, seen before
+    data.array::<8>()?; // platform class, versions, size of a word
     let count = data.u32_le()?;
     if count == 0 || count > MAX_ALGORITHMS {
         return Err(malformed(format!("{count} kinds of digest, wanted 1 to {MAX_ALGORITHMS}")));

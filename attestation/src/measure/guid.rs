@@ -3,19 +3,10 @@
 /// 16 bytes in the order of the image.
 pub(super) type Guid = [u8; 16];
 
-/// Where each byte of the text form (hexadecimal digits without dashes) goes in the image.
-const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-
 /// The stored form of a GUID whose digits are read as one number; for constants.
 pub(super) const fn guid(digits: u128) -> Guid {
-    let text = digits.to_be_bytes();
-    let mut stored = [0; 16];
-    let mut index = 0;
-    while index < 16 {
-        stored[ORDER[index]] = text[index];
-        index += 1;
-    }
-    stored
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = digits.to_be_bytes();
+    [d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p]
 }
 
 /// The text form, for messages.

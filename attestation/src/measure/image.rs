@@ -13,6 +13,7 @@ use super::{PAGE, PAGE_BYTES};
 const IMAGE_MAX: usize = 64 << 20;
 /// An image ends at 4 GiB.
 const IMAGE_END: u64 = 1 << 32;
+const _: () = assert!(IMAGE_MAX >> 31 == 0);
 /// Bytes after the table: the reset vector.
 const AFTER_TABLE: usize = 32;
 /// Length and GUID of an entry.
@@ -42,7 +43,8 @@ impl<'a> Image<'a> {
 
     /// Where the image begins in guest-physical memory, if it is whole.
     pub(super) fn address(&self) -> u64 {
-        IMAGE_END.saturating_sub(self.bytes.len() as u64)
+        // The longest image is shorter than 4 GiB.
+        IMAGE_END.saturating_sub(u64::try_from(self.bytes.len()).unwrap_or(IMAGE_END))
     }
 
     /// The number that the table's entry `name` holds (its first four bytes); `None` without one.
@@ -104,8 +106,9 @@ impl<'a> Descriptor<'a> {
             return Err(malformed(part, format!("of version {}", self.version), "version 1"));
         }
         let size = usize::try_from(self.count).ok().and_then(|count| count.checked_mul(N));
-        let sections = size.and_then(|size| self.sections.get(..size));
-        let Some(sections) = sections.filter(|sections| sections.len() as u64 + 16 == u64::from(self.length)) else {
+        let stated = usize::try_from(self.length).ok().and_then(|length| length.checked_sub(16));
+        let sections = size.filter(|size| Some(*size) == stated).and_then(|size| self.sections.get(..size));
+        let Some(sections) = sections else {
             let found = format!("{} bytes with {} sections", self.length, self.count);
             return Err(malformed(part, found, format!("16 bytes and {N} a section, inside the image")));
         };
@@ -145,7 +148,7 @@ fn table(bytes: &[u8]) -> Result<Vec<(Guid, &[u8])>, MeasureError> {
         let (name, data, before) =
             entry.ok_or_else(|| malformed(PART, "inconsistent", "entries that fill it exactly"))?;
         entries.push((name, data));
-        rest = before.get(..before.len() - data.len()).unwrap_or_default();
+        rest = before.get(..before.len().saturating_sub(data.len())).unwrap_or_default();
     }
     Ok(entries)
 }

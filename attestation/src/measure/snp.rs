@@ -15,7 +15,7 @@ use sections::{Kind, Section};
 pub use kernel_hashes::KernelHashes;
 pub use vcpu::vcpu_signature;
 
-use super::PAGE_BYTES;
+use super::PAGE;
 use super::error::{MeasureError, malformed};
 use super::guid::{Guid, guid};
 use super::image::Image;
@@ -119,8 +119,8 @@ impl SnpLaunch<'_> {
                     None => PageType::Zero,
                 },
             };
-            for offset in (0..section.size).step_by(PAGE_BYTES as usize) {
-                digest.add_without_contents(page_type, section.address + offset);
+            for address in (section.address..section.end()).step_by(PAGE) {
+                digest.add_without_contents(page_type, address);
             }
         }
         Ok(())

@@ -10,7 +10,6 @@ mod sections;
 
 use sections::{Kind, Section};
 
-use super::PAGE_BYTES;
 use super::error::MeasureError;
 use super::image::Image;
 use crate::crypto::Sha384Pieces;

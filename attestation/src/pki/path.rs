@@ -15,8 +15,14 @@ use crate::x509::{Certificate, oid};
 const MAX_SIGNATURES: u32 = 24;
 
 /// Critical extensions whose meaning a path here keeps to, or that only narrow what a leaf is for.
-const KNOWN_CRITICAL: [&[u8]; 4] =
-    [oid::BASIC_CONSTRAINTS, oid::KEY_USAGE, oid::EXTENDED_KEY_USAGE, oid::SUBJECT_ALTERNATIVE_NAME];
+/// Policies are among them because no policy is asked for (RFC 5280 6.1.1: any will do).
+const KNOWN_CRITICAL: [&[u8]; 5] = [
+    oid::BASIC_CONSTRAINTS,
+    oid::KEY_USAGE,
+    oid::EXTENDED_KEY_USAGE,
+    oid::SUBJECT_ALTERNATIVE_NAME,
+    oid::CERTIFICATE_POLICIES,
+];
 
 /// What a path must be.
 pub(crate) struct PathRules<'a> {
@@ -117,8 +123,12 @@ impl<'a> Path<'a> {
         if self.leaf().is_ca() != Some(false) {
             return Some("an end certificate that is a CA".to_owned());
         }
-        for certificate in self.all() {
+        for (place, certificate) in self.all().enumerate() {
             let name = certificate.subject.shown();
+            // RFC 5280 4.2.1.9: how many authorities may stand between it and the leaf.
+            if certificate.path_length().is_some_and(|most| place.saturating_sub(1) > usize::from(most)) {
+                return Some(format!("{name}, which may not have {} authorities below it", place.saturating_sub(1)));
+            }
             for extension in certificate.extensions.iter().filter(|extension| extension.critical) {
                 let known = KNOWN_CRITICAL.contains(&extension.oid.as_slice())
                     || (development && extension.oid == DEVELOPMENT_OID);
@@ -160,8 +170,10 @@ impl<'a> Search<'a, '_> {
         }
         let now = self.rules.now;
         let known = self.rules.roots.iter().flat_map(|vendor| &vendor.known);
-        let mut issuers: Vec<&'a Certificate> = known
-            .chain(self.bag.iter().copied())
+        // What came with the evidence goes first, so that an authority's certificate that was
+        // issued again is the one that counts.
+        let mut issuers: Vec<&'a Certificate> = (self.bag.iter().copied())
+            .chain(known)
             .filter(|candidate| candidate.subject == last.issuer && candidate.may_issue())
             .filter(|candidate| !below.contains(candidate))
             .collect();

@@ -3,8 +3,9 @@
 use crate::error::{Check, Code};
 use crate::hex_bytes::HexBytes;
 use crate::pinned::pinned;
-use crate::policy::{HIGHEST_VMPL, NO_MIGRATION_AGENT, Policy, SnpPolicy};
+use crate::policy::Policy;
 use crate::snp::claims::{EndorsementKey, SnpClaims};
+use crate::snp::policy::{HIGHEST_VMPL, NO_MIGRATION_AGENT, SnpPolicy};
 use crate::snp::product::Product;
 use crate::snp::tcb::Tcb;
 
@@ -25,6 +26,7 @@ pub(crate) fn appraise(claims: &SnpClaims, policy: &Policy) -> Vec<Check> {
         named_identity(claims, policy),
     ];
     checks.extend(platform_settings(claims, snp));
+    checks.extend(guest_settings(claims, snp));
     checks.push(pinned(
         Code::Measurement,
         "launch measurement",
@@ -37,6 +39,13 @@ pub(crate) fn appraise(claims: &SnpClaims, policy: &Policy) -> Vec<Check> {
         &claims.host_data,
         policy.host_data.as_ref().map(|list| list.iter().map(HexBytes::as_slice)),
     ));
+    for (title, digest, allowed) in [
+        ("identity key", &claims.id_key_digest, &snp.id_key_digests),
+        ("author key", &claims.author_key_digest, &snp.author_key_digests),
+    ] {
+        let allowed = allowed.as_ref().map(|list| list.iter().map(HexBytes::as_slice));
+        checks.push(pinned(Code::Measurement, title, digest, allowed));
+    }
     checks
 }
 
@@ -189,6 +198,7 @@ fn platform_settings(claims: &SnpClaims, policy: &SnpPolicy) -> Vec<Check> {
         ("power limits disabled", policy.require_rapl_disabled, info.rapl_disabled()),
         ("ciphertext hiding", policy.require_ciphertext_hiding, info.ciphertext_hiding()),
         ("error-correcting memory", policy.require_ecc, info.ecc()),
+        ("encryption of all memory", policy.require_tsme, info.tsme()),
     ] {
         checks.push(if required {
             Check::when(is_on, Code::PlatformNotAllowed, title, "on", on_off(is_on))
@@ -200,6 +210,23 @@ fn platform_settings(claims: &SnpClaims, policy: &SnpPolicy) -> Vec<Check> {
     checks
 }
 
+/// What the guest's owner demanded at launch, and the policy asks for.
+fn guest_settings(claims: &SnpClaims, policy: &SnpPolicy) -> [Check; 2] {
+    let (socket, cxl) = (claims.guest_policy.single_socket(), claims.guest_policy.cxl_allowed());
+    let one = if policy.require_single_socket {
+        Check::when(socket, Code::PlatformNotAllowed, "single socket", "on", on_off(socket))
+    } else {
+        let wanted = "nothing: the policy does not require it";
+        Check::skip(Code::PlatformNotAllowed, "single socket", wanted, on_off(socket))
+    };
+    let memory = if policy.allow_cxl {
+        Check::skip(Code::PlatformNotAllowed, "CXL memory", "nothing: the policy allows it", on_off(cxl))
+    } else {
+        Check::when(!cxl, Code::PlatformNotAllowed, "CXL memory", "off", on_off(cxl))
+    };
+    [one, memory]
+}
+
 fn on_off(is_on: bool) -> &'static str {
     if is_on { "on" } else { "off" }
 }
@@ -208,7 +235,8 @@ fn on_off(is_on: bool) -> &'static str {
 mod tests {
     use super::*;
     use crate::error::{Refusal, State};
-    use crate::policy::{AbiVersion, MinimumTcb, PlatformIdentity};
+    use crate::policy::PlatformIdentity;
+    use crate::snp::policy::{AbiVersion, MinimumTcb};
     use crate::snp::report::SnpReport;
 
     const GENOA: &[u8] = include_bytes!("../../../tests/vectors/snp/012-genoa-v5/report.bin");
@@ -377,7 +405,8 @@ mod tests {
     #[test]
     fn each_required_setting_must_be_on() {
         type Require = fn(&mut SnpPolicy);
-        let settings: [(u8, Require); 4] = [
+        let settings: [(u8, Require); 5] = [
+            (0x02, |p| p.require_tsme = true),
             (0x04, |p| p.require_ecc = true),
             (0x08, |p| p.require_rapl_disabled = true),
             (0x10, |p| p.require_ciphertext_hiding = true),
@@ -392,6 +421,30 @@ mod tests {
         let no_smt = strict(|p| p.snp.allow_smt = false);
         assert_eq!(refused(&genoa(&[(0x40, 1)]), &no_smt), Some(Code::PlatformNotAllowed));
         assert_eq!(refused(&genoa(&[(0x40, 0xFE)]), &no_smt), None, "unknown bits are no reason");
+    }
+
+    #[test]
+    fn the_owners_demands_must_be_those_of_the_policy() {
+        let single = strict(|p| p.snp.require_single_socket = true);
+        assert_eq!(refused(&genoa(&[]), &single), Some(Code::PlatformNotAllowed));
+        assert_eq!(refused(&genoa(&[(0x0A, 0x13)]), &single), None);
+        let no_cxl = strict(|p| p.snp.allow_cxl = false);
+        assert_eq!(refused(&genoa(&[]), &no_cxl), None);
+        assert_eq!(refused(&genoa(&[(0x0A, 0x23)]), &no_cxl), Some(Code::PlatformNotAllowed));
+    }
+
+    #[test]
+    fn keys_of_identity_blocks_can_be_pinned() {
+        let key = |p: &mut Policy, list: Vec<[u8; 48]>| {
+            p.snp.id_key_digests = Some(list.into_iter().map(HexBytes).collect());
+        };
+        let mut signed = genoa(&[]);
+        signed.id_key_digest = [7; 48];
+        assert_eq!(refused(&signed, &strict(|p| key(p, vec![[7; 48]]))), None);
+        assert_eq!(refused(&signed, &strict(|p| key(p, vec![[8; 48]]))), Some(Code::Measurement));
+        assert_eq!(refused(&signed, &strict(|p| key(p, vec![]))), Some(Code::Measurement));
+        let author = strict(|p| p.snp.author_key_digests = Some(vec![[9; 48].into()]));
+        assert_eq!(refused(&signed, &author), Some(Code::Measurement));
     }
 
     #[test]

@@ -119,6 +119,16 @@ impl GuestPolicy {
         bit(self.0, 18)
     }
 
+    /// Whether the guest may run on one socket only (bit 20).
+    pub fn single_socket(self) -> bool {
+        bit(self.0, 20)
+    }
+
+    /// Whether its memory may lie on CXL devices (bit 21).
+    pub fn cxl_allowed(self) -> bool {
+        bit(self.0, 21)
+    }
+
     /// Whether the host may debug the guest (bit 19).
     pub fn debug_allowed(self) -> bool {
         bit(self.0, 19)
@@ -135,6 +145,11 @@ impl PlatformInfo {
     /// Simultaneous multithreading.
     pub fn smt(self) -> bool {
         bit(self.0, 0)
+    }
+
+    /// Encryption of all memory.
+    pub fn tsme(self) -> bool {
+        bit(self.0, 1)
     }
 
     /// Error-correcting memory.

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::cursor::field;
 use crate::error::{Code, Refusal};
 use crate::snp::product::Cpuid;
 
@@ -13,6 +14,9 @@ pub(crate) const REPORT_LEN: usize = 0x4A0;
 pub(crate) const SIGNED_LEN: usize = 0x2A0;
 /// Header of the firmware's raw answer (MSG_REPORT_RSP): status, size and 24 reserved bytes.
 const RESPONSE_HEADER_LEN: usize = 0x20;
+/// The status "success", and the size of a report.
+const RESPONSE_START: [u8; 8] = [0, 0, 0, 0, 0xA0, 0x04, 0, 0];
+const _: () = assert!(REPORT_LEN == 0x04A0);
 /// The firmware's raw answer is padded with zeros at most to a page.
 const RESPONSE_MAX_LEN: usize = 4096;
 /// signature_algo: ECDSA on P-384 with SHA-384, the only one there is.
@@ -63,8 +67,7 @@ impl SnpReport {
 
     /// Whether `bytes` are the firmware's answer: a status, a size, reserved bytes, the report.
     pub(crate) fn is_response(bytes: &[u8]) -> bool {
-        let wanted = [0u32.to_le_bytes(), (REPORT_LEN as u32).to_le_bytes()].concat();
-        bytes.len() >= RESPONSE_HEADER_LEN + REPORT_LEN && bytes.starts_with(&wanted)
+        bytes.len() >= RESPONSE_HEADER_LEN + REPORT_LEN && bytes.starts_with(&RESPONSE_START)
     }
 
     /// The 1184 bytes as received.
@@ -74,8 +77,8 @@ impl SnpReport {
 
     /// The bytes that the signature covers.
     pub(crate) fn signed_bytes(&self) -> &[u8] {
-        // A constant range of an array of constant length.
-        &self.bytes[..SIGNED_LEN]
+        const { assert!(SIGNED_LEN <= REPORT_LEN) };
+        self.bytes.split_at(SIGNED_LEN).0
     }
 
     /// The signature as r and s, 48 big-endian bytes each (the report has them little-endian).
@@ -96,10 +99,11 @@ impl SnpReport {
 
     /// Which key signed this report, as it says itself.
     pub fn signing_key(&self) -> SigningKey {
-        match (self.key_info() >> 2) & 0b111 {
+        let [low, ..] = self.key_info().to_le_bytes();
+        match (low >> 2) & 0b111 {
             0 => SigningKey::Vcek,
             1 => SigningKey::Vlek,
-            other => SigningKey::Other(other as u8),
+            other => SigningKey::Other(other),
         }
     }
 
@@ -134,10 +138,7 @@ impl SnpReport {
 
     /// The `N` bytes at offset `O`; that they lie inside the report is proved when compiling.
     pub(crate) fn at<const O: usize, const N: usize>(&self) -> [u8; N] {
-        const { assert!(O + N <= REPORT_LEN) };
-        let mut field = [0; N];
-        field.copy_from_slice(&self.bytes[O..O + N]);
-        field
+        field::<O, N, REPORT_LEN>(&self.bytes)
     }
 
     pub(crate) fn u32<const O: usize>(&self) -> u32 {
@@ -158,7 +159,7 @@ impl SnpReport {
                 return Err(malformed(format!(
                     "byte {:#05x} of the version {version} SNP report is set, wanted zero \
                      ({start:#05x} to {end:#05x} is reserved)",
-                    start + index
+                    start.saturating_add(index)
                 )));
             }
         }
@@ -221,9 +222,8 @@ fn report_bytes(bytes: &[u8]) -> Result<Box<[u8; REPORT_LEN]>, Refusal> {
     }
     let (header, rest) = bytes.split_first_chunk::<RESPONSE_HEADER_LEN>().ok_or_else(wrong_size)?;
     let (report, padding) = rest.split_first_chunk::<REPORT_LEN>().ok_or_else(wrong_size)?;
-    let mut wanted_header = [0; RESPONSE_HEADER_LEN];
-    wanted_header[4..8].copy_from_slice(&(REPORT_LEN as u32).to_le_bytes());
-    if *header != wanted_header || padding.iter().any(|byte| *byte != 0) {
+    let reserved = header.strip_prefix(&RESPONSE_START).ok_or_else(wrong_size)?;
+    if reserved.iter().chain(padding).any(|byte| *byte != 0) {
         return Err(wrong_size());
     }
     Ok(Box::new(*report))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::policy::MinimumTcb;
+use crate::snp::policy::MinimumTcb;
 use crate::snp::product::Product;
 
 /// The security versions of a platform's firmware (AMD 56860 "TCB_VERSION").

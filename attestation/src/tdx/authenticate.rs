@@ -141,6 +141,7 @@ fn check_chain<'a>(
         now: given.now,
     };
     let path = Path::build(trail, &rules, leaf, bag)?;
+    trail.step(own_chain(given.quote, &path))?;
     let issuer = path.issuer_of_leaf();
     let title = "authority of the PCK certificate";
     let wanted = "Intel SGX PCK Platform CA or Intel SGX PCK Processor CA";
@@ -159,6 +160,20 @@ fn check_chain<'a>(
         until = end.map_or(until, |end| until.min(end));
     }
     Some((ca, until))
+}
+
+/// Every certificate that the quote carries must be on the path, or be the root's own under another
+/// date: a changed one would otherwise pass, since the authorities are known without it.
+fn own_chain(quote: &TdxQuote, path: &Path<'_>) -> Check {
+    let (title, wanted) = ("certificates in the quote", "those of the path to the pinned root, and no others");
+    let is_root = |carried: &Certificate| {
+        carried == path.root || (carried.subject == path.root.subject && carried.is_signed_by(path.root))
+    };
+    let stranger = quote.chain().iter().find(|carried| !path.certificates.contains(carried) && !is_root(carried));
+    match stranger {
+        Some(stranger) => Check::fail(Code::Chain, title, wanted, stranger.subject.shown()),
+        None => Check::pass(Code::Chain, title, wanted, format!("{} certificates", quote.chain().len())),
+    }
 }
 
 /// Three signatures in a row: the PCK's over the QE report, the QE report's word for the

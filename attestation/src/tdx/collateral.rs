@@ -44,7 +44,7 @@ impl<'a> Collateral<'a> {
             |info: &&TcbInfo| info.is_tdx() && info.fields.fmspc.0 == pck.fmspc && info.fields.pce_id.0 == pck.pce_id;
         let other = all.iter().find(|info| !fits(info)).map(TcbInfo::shown);
         let candidates: Vec<_> = all.iter().filter(fits).map(Candidate::of_tcb_info).collect();
-        self.newest(trail, "TCB info", wanted, candidates, other)
+        self.newest(trail, "TCB info", wanted, &candidates, other)
     }
 
     /// The identity of the quoting enclave.
@@ -53,7 +53,7 @@ impl<'a> Collateral<'a> {
         let other = all.iter().find(|identity| !identity.is_td_qe()).map(QeIdentity::shown);
         let candidates: Vec<_> =
             all.iter().filter(|identity| identity.is_td_qe()).map(Candidate::of_qe_identity).collect();
-        self.newest(trail, "QE identity", "the identity of TD_QE, version 2".to_owned(), candidates, other)
+        self.newest(trail, "QE identity", "the identity of TD_QE, version 2".to_owned(), &candidates, other)
     }
 
     /// Chooses the highest evaluation number, then the latest issue, among those in their dates;
@@ -64,7 +64,7 @@ impl<'a> Collateral<'a> {
         trail: &mut Trail,
         title: &str,
         wanted: String,
-        candidates: Vec<Candidate<'a, T>>,
+        candidates: &[Candidate<'a, T>],
         other: Option<String>,
     ) -> Option<Option<Checked<'a, T>>> {
         if candidates.is_empty() {
@@ -78,7 +78,7 @@ impl<'a> Collateral<'a> {
             })?;
             return Some(None);
         }
-        let signer = self.signer(trail, title, &candidates)?;
+        let signer = self.signer(trail, title, candidates)?;
         let now = self.now;
         let dates = format!("{title} dates");
         let in_date = candidates.iter().filter(|candidate| candidate.issued <= now && now <= candidate.ends);

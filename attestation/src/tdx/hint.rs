@@ -38,7 +38,7 @@ impl TdxQuote {
 mod tests {
     use super::*;
 
-    const QUOTE: &[u8] = include_bytes!("../../../tests/vectors/collateral/evidence/tdx-quote-v4.bin");
+    const QUOTE: &[u8] = include_bytes!("../../../tests/vectors/tdx/001-v4-collateral/quote.bin");
 
     #[test]
     fn the_platform_is_that_of_the_certificate_in_the_quote_or_beside_it() {

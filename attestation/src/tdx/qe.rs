@@ -1,6 +1,6 @@
 //! The report of the quoting enclave inside a quote (Intel SDM volume 3D, REPORT of SGX).
 
-use crate::cursor::Cursor;
+use crate::cursor::field;
 
 /// Size of an enclave's report.
 pub(super) const QE_REPORT_LEN: usize = 384;
@@ -52,9 +52,6 @@ impl QeReport {
 
     /// The `N` bytes at offset `O`; that they lie inside the report is proved when compiling.
     fn at<const O: usize, const N: usize>(&self) -> [u8; N] {
-        const { assert!(O + N <= QE_REPORT_LEN) };
-        let mut cursor = Cursor::new(self.bytes.as_slice());
-        let field = cursor.slice(O).and_then(|_| cursor.array());
-        field.unwrap_or([0; N])
+        field::<O, N, QE_REPORT_LEN>(&self.bytes)
     }
 }

@@ -241,7 +241,7 @@ fn chain(pck: &CertificationData<'_>) -> Result<Vec<Certificate>, Refusal> {
     if pck.kind != PCK_CHAIN {
         return Ok(Vec::new());
     }
-    let objects = pem::objects(pck.data.rest())?;
+    let objects = pem::certificates_only(pck.data.rest())?;
     if objects.len() > MAX_CHAIN {
         return Err(malformed(format!("a chain of {} certificates, wanted at most {MAX_CHAIN}", objects.len())));
     }

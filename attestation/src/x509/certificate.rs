@@ -53,6 +53,7 @@ pub(crate) enum SignatureAlgorithm {
     EcdsaP256Sha256,
     RsaPkcs1Sha256,
     RsaPkcs1Sha384,
+    RsaPkcs1Sha512,
     Other,
 }
 
@@ -151,6 +152,9 @@ impl Certificate {
             (SignatureAlgorithm::RsaPkcs1Sha384, PublicKey::Rsa { key, .. }) => {
                 crypto::verify_rsa_pkcs1_sha384(key, message, signature)
             }
+            (SignatureAlgorithm::RsaPkcs1Sha512, PublicKey::Rsa { key, .. }) => {
+                crypto::verify_rsa_pkcs1_sha512(key, message, signature)
+            }
             _ => Err(BadSignature),
         }
     }
@@ -167,18 +171,33 @@ impl Certificate {
 
     /// The basic constraints' CA flag; `None` when the extension cannot be read. Absent is "no".
     pub(crate) fn is_ca(&self) -> Option<bool> {
+        self.basic_constraints().map(|(is_ca, _)| is_ca)
+    }
+
+    /// How many authorities may stand below this one (RFC 5280 4.2.1.9); `None` for any number.
+    /// More than 255 is any number here.
+    pub(crate) fn path_length(&self) -> Option<u8> {
+        self.basic_constraints().and_then(|(_, most)| most)
+    }
+
+    /// CA flag and path length; `None` when the extension cannot be read.
+    fn basic_constraints(&self) -> Option<(bool, Option<u8>)> {
         let Some(extension) = self.extension(oid::BASIC_CONSTRAINTS) else {
-            return Some(false);
+            return Some((false, None));
         };
         let mut outer = Reader::new(&extension.value);
         let mut fields = outer.sequence().ok()?;
         outer.finish().ok()?;
         let is_ca = fields.optional_true().ok()?;
-        if !fields.is_empty() {
-            fields.unsigned().ok()?;
-        }
+        let most = match fields.is_empty() {
+            true => None,
+            false => match fields.unsigned().ok()? {
+                [most] => Some(*most),
+                _ => None,
+            },
+        };
         fields.finish().ok()?;
-        Some(is_ca)
+        Some((is_ca, most))
     }
 
     /// The first byte of the key usage: 04h signs certificates, 02h signs revocation lists.

@@ -41,12 +41,11 @@ fn bits_of_reports_of_the_other_generations_and_versions_count() {
 }
 
 #[test]
-fn bits_of_the_certificate_count() {
+fn every_bit_of_the_certificate_counts() {
     let vector = Vector::named("012-genoa-v5");
     let vcek = &vector.endorsements[0];
     let anchors = HardwareAnchors::compiled_in();
     let accepted: Vec<usize> = (0..vcek.len() * 8)
-        .step_by(5)
         .filter(|bit| {
             let mut changed = vcek.clone();
             changed[bit / 8] ^= 1 << (bit % 8);

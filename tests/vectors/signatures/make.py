@@ -344,6 +344,7 @@ class Rsa:
 INFO = {
     "sha256": bytes.fromhex("3031300d060960864801650304020105000420"),
     "sha384": bytes.fromhex("3041300d060960864801650304020205000430"),
+    "sha512": bytes.fromhex("3051300d060960864801650304020305000440"),
 }
 
 
@@ -377,6 +378,7 @@ def rsa():
     schemes = {
         "rsa-pkcs1-sha256": lambda k, m: pkcs1(k, "sha256", m),
         "rsa-pkcs1-sha384": lambda k, m: pkcs1(k, "sha384", m),
+        "rsa-pkcs1-sha512": lambda k, m: pkcs1(k, "sha512", m),
         "rsa-pss-sha384": pss,
     }
     sized = {bits: Rsa(f"rsa-{bits}", bits) for bits in (3072, 4096, 8192)}
@@ -444,7 +446,7 @@ def rsa():
         ]:
             add(name, good, False, der)
 
-    for digest in ("sha256", "sha384"):
+    for digest in ("sha256", "sha384", "sha512"):
         scheme, size = f"rsa-pkcs1-{digest}", int(digest[3:]) // 8
         other = "sha384" if digest == "sha256" else "sha256"
         info = INFO[digest]

@@ -4,7 +4,7 @@ use strongroom_attestation::{Endorsements, Policy, Product};
 use strongroom_endorsements::{Evaluation, WantError, evidence_wants};
 
 use crate::clock::SimulatedClock;
-use crate::vendor::{Vendor, evidence, snp};
+use crate::vendor::{Vendor, snp, vector};
 use crate::{Stage, failed, fetched, settings, sorted, source};
 
 fn wants(files: &[Vec<u8>]) -> Result<Vec<String>, WantError> {
@@ -15,7 +15,7 @@ fn wants(files: &[Vec<u8>]) -> Result<Vec<String>, WantError> {
 
 #[test]
 fn azure_on_tdx_needs_what_its_quote_needs() {
-    let files = [evidence("azure-tdx-hcl-report.bin"), evidence("azure-tdx-quote.bin")];
+    let files = [vector("azure/008-tdx/hcl-report.bin"), vector("azure/008-tdx/td-quote.bin")];
     let wanted = [
         "intel/tdx-tcb-info/00806f050000/standard",
         "intel/td-qe-identity/standard",
@@ -29,7 +29,7 @@ fn azure_on_tdx_needs_what_its_quote_needs() {
 
 #[test]
 fn azure_on_snp_needs_what_its_report_needs() {
-    let inside = wants(&[evidence("azure-snp-genoa-hcl-report.bin")]).unwrap();
+    let inside = wants(&[vector("azure/006-snp-genoa/hcl-report.bin")]).unwrap();
     assert_eq!(inside, wants(&[snp("014-genoa-v3-paravisor/report.bin")]).unwrap());
     assert_eq!(inside[1..], ["amd/chain/Genoa/vcek", "amd/crl/Genoa"]);
 }
@@ -39,7 +39,7 @@ async fn azure_on_snp_is_accepted_with_what_was_fetched_for_it() {
     let (vendor, clock) = (Vendor::start().await, SimulatedClock::at("2025-10-01T00:00:00Z"));
     let directory = tempfile::tempdir().unwrap();
     let source = source(settings(&[&vendor]), directory.path(), &clock);
-    let files = [evidence("azure-snp-genoa-hcl-report.bin")];
+    let files = [vector("azure/006-snp-genoa/hcl-report.bin")];
     let collateral = fetched(&source, &clock, &files).await;
     assert_eq!((collateral.answers.len(), collateral.missing.len()), (3, 0), "{:?}", collateral.missing);
     let mut policy = Policy::authentic();

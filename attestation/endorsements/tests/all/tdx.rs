@@ -8,7 +8,7 @@ use strongroom_attestation::{Check, Code, Policy};
 use strongroom_endorsements::{Freshness, Settings};
 
 use crate::clock::SimulatedClock;
-use crate::vendor::{Behaviour, Season, Vendor, evidence, intel};
+use crate::vendor::{Behaviour, Season, Vendor, intel, vector};
 use crate::{Stage, failed, fetched, settings, source, want};
 
 const JUNE: &str = "2025-06-25T00:00:00Z";
@@ -29,7 +29,7 @@ async fn in_june(change: impl FnOnce(&mut Settings)) -> Stage {
 }
 
 fn quote() -> Vec<Vec<u8>> {
-    vec![evidence("tdx-quote-v4.bin")]
+    vec![vector("tdx/001-v4-collateral/quote.bin")]
 }
 
 #[tokio::test]

@@ -253,8 +253,8 @@ pub(crate) fn snp(name: &str) -> Vec<u8> {
     file(&format!("tests/vectors/snp/{name}"))
 }
 
-pub(crate) fn evidence(name: &str) -> Vec<u8> {
-    file(&format!("tests/vectors/collateral/evidence/{name}"))
+pub(crate) fn vector(name: &str) -> Vec<u8> {
+    file(&format!("tests/vectors/{name}"))
 }
 
 pub(crate) fn intel(name: &str) -> Vec<u8> {

@@ -20,7 +20,8 @@ const ENTRY_LEN: u16 = 16 + 2 + 32;
 /// GUID, length, three entries.
 const TABLE_LEN: u16 = 16 + 2 + 3 * ENTRY_LEN;
 /// The table's room: padded to 16 bytes.
-const TABLE_ROOM: usize = (TABLE_LEN as usize).next_multiple_of(16);
+const TABLE_ROOM: usize = 0xB0;
+const _: () = assert!(TABLE_LEN.next_multiple_of(16) == 0xB0);
 
 /// SHA-256 of what the VMM loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +49,10 @@ impl KernelHashes {
         const PART: &str = "the place for kernel hashes";
         let place = image.number(&TABLE_PLACE, PART)?.map(u64::from).unwrap_or_default();
         let offset = place.checked_sub(address).filter(|offset| *offset < PAGE_BYTES);
-        let room = offset.and_then(|offset| usize::try_from(offset).ok()).map(|offset| offset..offset + TABLE_ROOM);
+        let offset = offset.and_then(|offset| usize::try_from(offset).ok());
         let mut page = Box::new([0; PAGE]);
-        let Some(room) = room.and_then(|room| page.get_mut(room)) else {
+        let room = offset.and_then(|offset| page.get_mut(offset..)?.first_chunk_mut::<TABLE_ROOM>());
+        let Some(room) = room else {
             let wanted = format!("{TABLE_ROOM} bytes in the page at {address:#x}, which is there for them");
             return Err(malformed(PART, format!("{place:#x}"), wanted));
         };

@@ -4,6 +4,7 @@
 //! of a processor after reset, but for what each VMM does in its own way.
 
 use super::Vmm;
+use crate::cursor::put;
 use crate::measure::PAGE;
 
 /// Where the boot processor starts.
@@ -106,8 +107,7 @@ impl SaveArea {
 
     /// Writes `N` bytes at offset `O`; that they lie inside the page is proved when compiling.
     fn put<const O: usize, const N: usize>(&mut self, value: [u8; N]) {
-        const { assert!(O + N <= PAGE) };
-        self.0[O..O + N].copy_from_slice(&value);
+        put::<O, N, PAGE>(&mut self.0, value);
     }
 }
 

@@ -33,6 +33,14 @@ pub(super) struct Section {
     pub(super) size: u64,
 }
 
+impl Section {
+    /// The first address after it.
+    pub(super) fn end(&self) -> u64 {
+        // Both were u32.
+        self.address.saturating_add(self.size)
+    }
+}
+
 /// The sections of `image` in their order, which is measured.
 pub(super) fn sections(image: &Image) -> Result<Vec<Section>, MeasureError> {
     let distance = image.number(&METADATA, PART)?.ok_or_else(|| MeasureError::Unsupported {

@@ -29,7 +29,7 @@ pub fn vcpu_signature(name: &str) -> Option<u32> {
 fn signature(family: u8, model: u8, stepping: u8) -> u32 {
     let [family, model, stepping] = [family, model, stepping].map(u32::from);
     let base = family.min(0xf);
-    (family - base) << 20 | (model >> 4) << 16 | base << 8 | (model & 0xf) << 4 | stepping
+    family.saturating_sub(base) << 20 | (model >> 4) << 16 | base << 8 | (model & 0xf) << 4 | stepping
 }
 
 #[cfg(test)]

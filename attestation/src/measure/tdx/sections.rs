@@ -1,6 +1,6 @@
 //! The memory that a TDVF asks the VMM to build the trust domain with.
 
-use super::PAGE_BYTES;
+use crate::cursor::field;
 use crate::measure::error::{MeasureError, malformed};
 use crate::measure::guid::{Guid, guid};
 use crate::measure::image::{Image, whole_pages};
@@ -37,8 +37,8 @@ pub(super) struct Section<'a> {
 impl<'a> Section<'a> {
     /// The address of each page.
     pub(super) fn pages(&self) -> impl Iterator<Item = u64> + use<> {
-        let address = self.address;
-        (0..self.size / PAGE_BYTES).map(move |page| address + page * PAGE_BYTES)
+        // That the end is an address was asked when the section was read.
+        (self.address..self.address.saturating_add(self.size)).step_by(PAGE)
     }
 
     /// The contents of each page that is measured: of all or of none.
@@ -71,17 +71,17 @@ pub(super) fn sections<'a>(image: &Image<'a>) -> Result<Vec<Section<'a>>, Measur
 
 impl<'a> Section<'a> {
     fn parse(image: &Image<'a>, raw: &[u8; SECTION_LEN]) -> Result<Section<'a>, MeasureError> {
-        let offset = u32_at::<0>(raw);
-        let data_size = u32_at::<4>(raw);
-        let address = u64_at::<8>(raw);
-        let size = whole_pages("a section of the TDX metadata", address, u64_at::<16>(raw))?;
-        let kind = match u32_at::<24>(raw) {
+        let offset = u32::from_le_bytes(field::<0, 4, _>(raw));
+        let data_size = u32::from_le_bytes(field::<4, 4, _>(raw));
+        let address = u64::from_le_bytes(field::<8, 8, _>(raw));
+        let size = whole_pages("a section of the TDX metadata", address, u64::from_le_bytes(field::<16, 8, _>(raw)))?;
+        let kind = match u32::from_le_bytes(field::<24, 4, _>(raw)) {
             0 | 1 => Kind::FirmwareVolume,
             2 => Kind::HandOffBlock,
             3 => Kind::TempMemory,
             other => return Err(unsupported(format!("its TDX metadata has a section of type {other}"))),
         };
-        let attributes = u32_at::<28>(raw);
+        let attributes = u32::from_le_bytes(field::<28, 4, _>(raw));
         if attributes & !MEASURED != 0 {
             return Err(unsupported(format!("a section of its TDX metadata has attributes {attributes:#x}")));
         }
@@ -118,18 +118,4 @@ fn contents<'a>(image: &Image<'a>, kind: Kind, offset: u32, len: u32, size: u64)
 
 fn unsupported(what: String) -> MeasureError {
     MeasureError::Unsupported { what, to_do: "How VMMs measure it is not known here; use firmware of edk2's kind" }
-}
-
-fn u32_at<const O: usize>(raw: &[u8; SECTION_LEN]) -> u32 {
-    const { assert!(O + 4 <= SECTION_LEN) };
-    let mut field = [0; 4];
-    field.copy_from_slice(&raw[O..O + 4]);
-    u32::from_le_bytes(field)
-}
-
-fn u64_at<const O: usize>(raw: &[u8; SECTION_LEN]) -> u64 {
-    const { assert!(O + 8 <= SECTION_LEN) };
-    let mut field = [0; 8];
-    field.copy_from_slice(&raw[O..O + 8]);
-    u64::from_le_bytes(field)
 }
