@@ -39,6 +39,7 @@ mod claims;
 mod class;
 pub mod crypto;
 mod cursor;
+mod deny;
 mod der;
 mod ear;
 mod endorsements;
@@ -67,6 +68,7 @@ pub use azure::{
 };
 pub use claims::{AuthenticatedClaims, Platform};
 pub use class::{Class, Hardware, Simulated};
+pub use deny::{Denied, DeniedSubject, DenyList};
 pub use endorsements::Endorsements;
 pub use error::{Check, Code, Refusal, State};
 pub use event_log::EventLog;

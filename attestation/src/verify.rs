@@ -4,13 +4,14 @@ use std::marker::PhantomData;
 
 use crate::claims::{AuthenticatedClaims, Platform, PlatformClaims};
 use crate::class::{Anchored, Class};
+use crate::deny::{self, DenyList};
 use crate::endorsements::Endorsements;
 use crate::error::{Check, Code, Refusal};
 use crate::event_log;
 use crate::evidence::Evidence;
 use crate::expected::Expected;
 use crate::policy::Policy;
-use crate::trail::{Expiry, Trail};
+use crate::trail::{Expiry, Parts, Trail};
 use crate::unix_time::UnixTime;
 use crate::verdict::Verdict;
 use crate::{azure, snp, tdx};
@@ -24,6 +25,7 @@ use crate::{azure, snp, tdx};
 /// 2. The report data, or the virtual TPM's nonce, is compared.
 /// 3. Every requirement of the policy is answered.
 /// 4. Event logs are replayed to the registers.
+/// 5. The policy's deny lists are asked.
 ///
 /// Nothing is read but the arguments.
 pub fn verify<K: Class>(
@@ -57,11 +59,17 @@ pub fn verify<K: Class>(
         Evidence::Azure(evidence) => authenticated_azure(&mut trail, evidence, (bag, anchored), policy, expected, now),
     };
     let bound = expected.binds(evidence);
-    let (mut checks, expiries) = trail.into_parts();
+    let Parts { mut checks, mut expiries, fingerprints } = trail.into_parts();
     let claims = authenticated.map(|(answers, claims, valid_until)| {
+        let mut valid_until = valid_until;
+        for until in policy.deny_lists().filter_map(DenyList::not_after) {
+            valid_until = valid_until.min(until);
+            expiries.push(Expiry { what: "deny list".to_owned(), until });
+        }
         let claims = AuthenticatedClaims::new(claims, policy, valid_until);
         checks.extend(answers);
         checks.push(platform(claims.platform(), policy));
+        checks.extend(deny::answer(&claims, &fingerprints, policy, now));
         claims
     });
     Appraisal { checks, expiries, claims, policy_name: policy.name.clone(), bound, class: PhantomData }

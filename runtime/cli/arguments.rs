@@ -54,6 +54,10 @@ pub(crate) enum Command {
     #[cfg(feature = "client")]
     #[command(subcommand)]
     Collateral(crate::collateral::Collateral),
+    /// What is no longer trusted, as a signed list that verifiers ask.
+    #[cfg(feature = "client")]
+    #[command(subcommand)]
+    DenyList(crate::deny_list::DenyListCommand),
     /// Seal models, and look at sealed ones.
     #[cfg(any(feature = "broker", feature = "serve"))]
     #[command(subcommand)]
@@ -122,9 +126,12 @@ pub(crate) struct Trust {
     /// Accept evidence of a simulated platform, which proves nothing about real hardware.
     #[arg(long)]
     pub(crate) accept_simulated: bool,
-    /// Where pinned roots and seen trust files are remembered [default: the user's state directory].
+    /// Where pinned roots, seen trust files and seen deny lists are remembered [default: the user's state directory].
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+    #[cfg(feature = "client")]
+    #[command(flatten)]
+    pub(crate) denied: crate::deny_list::DenyListArguments,
 }
 
 #[derive(Args)]

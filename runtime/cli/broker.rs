@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::arguments::{self, ApiKey, LogCommand, TrustCommand};
 use crate::exit_code::Exit;
-use crate::model::parse_key;
+use crate::key_file;
 use crate::output::{Failure, Output, with_causes};
 use crate::signals;
 
@@ -27,7 +27,8 @@ pub(crate) async fn run(command: arguments::Broker, output: Output) -> Result<Ex
         Command::Serve { place, listen } => serve(&place.dir, &listen, output).await,
         Command::Deposit { place, sealed, publisher } => {
             let broker = open(&place.dir)?;
-            let deposited = broker.deposit(&sealed, &parse_key(&publisher)?, None).map_err(|e| failure(&e))?;
+            let deposited =
+                broker.deposit(&sealed, &key_file::parse_public(&publisher)?, None).map_err(|e| failure(&e))?;
             let text = format!("took in {} keys of {}", deposited.keys, deposited.model.name);
             output.result(&deposited, text);
             Ok(Exit::Done)

@@ -77,6 +77,7 @@ impl<'a> Path<'a> {
             Some(objection) => Check::fail(Code::Chain, title, "certificates fit for it", objection),
             None => Check::pass(Code::Chain, title, "a signature at each step up to a pinned root", path.shown()),
         })?;
+        trail.rests_on(path.all());
         Some(path)
     }
 

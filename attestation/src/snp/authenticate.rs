@@ -104,7 +104,11 @@ fn endorse(trail: &mut Trail, given: &Given<'_>, leaf: &Certificate, kind: Signi
         _ => EndorsementKey::Vcek,
     };
     trail.step(check_signature(report, leaf))?;
-    Some(Authentic { claims: SnpClaims::new(report, product, endorsement_key), valid_until: until })
+    let claims = SnpClaims {
+        certified_chip: hardware_id(leaf, product).map(<[u8]>::to_vec),
+        ..SnpClaims::new(report, product, endorsement_key)
+    };
+    Some(Authentic { claims, valid_until: until })
 }
 
 /// The certificates whose own name says that they are for this kind of key.

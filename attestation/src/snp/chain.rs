@@ -84,6 +84,7 @@ pub(super) fn build<'a>(
         Some(objection) => Check::fail(Code::Chain, TITLE, "certificates fit for it", objection),
         None => Check::pass(Code::Chain, TITLE, "a signature at each step", shown),
     })?;
+    trail.rests_on(chain.certificates());
     Some(chain)
 }
 

@@ -1,5 +1,7 @@
 //! One X.509 v3 certificate.
 
+mod fingerprints;
+
 use crate::crypto::{self, BadSignature};
 use crate::der::{DerError, Reader, tag};
 use crate::unix_time::UnixTime;

@@ -3,6 +3,7 @@
 mod captured;
 mod classes;
 mod dates;
+mod deny_list;
 mod derived;
 mod derived_azure;
 mod derived_azure_vtpm;

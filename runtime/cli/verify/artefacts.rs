@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use strongroom_attestation::{AttestationResult, Examination, Policy, Status, examine};
 
 use super::{Files, explain};
+use crate::arguments::Trust;
 use crate::exit_code::Exit;
 use crate::output::{Failure, Output};
 use crate::trust;
@@ -15,15 +16,17 @@ use crate::trust;
 const LARGEST: u64 = 8 << 20;
 const DAY: u64 = 24 * 60 * 60;
 
-pub(super) fn run(files: &Files, explained: bool, output: Output) -> Result<Exit, Failure> {
+pub(super) fn run(files: &Files, which: &Trust, explained: bool, output: Output) -> Result<Exit, Failure> {
     let artefacts = read_all(files.evidence.iter().chain(&files.endorsement))?;
-    let policy = policy(&files.policy)?;
+    let mut policy = policy(&files.policy)?;
+    let now = files.at.unwrap_or_else(trust::now);
+    policy.deny_feeds.extend(which.denied.accept(|| trust::state(which), now)?);
     let examination = Examination {
         artefacts: &artefacts,
         report_data: files.report_data.as_ref().map(|text| report_data(&text.0)).transpose()?,
         nonce: files.nonce.as_ref().map(|text| text.0.as_slice()),
         policy: &policy,
-        now: files.at.unwrap_or_else(trust::now),
+        now,
         development_roots: &read_all(&files.development_root)?,
         warn_within: u64::from(files.warn_days) * DAY,
     };
