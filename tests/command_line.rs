@@ -11,6 +11,7 @@ mod demo;
 mod deny_lists;
 mod deployment;
 mod evidence;
+mod fetching;
 mod measuring;
 mod processes;
 mod running;

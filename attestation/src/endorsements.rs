@@ -6,7 +6,9 @@ mod json;
 pub(crate) mod pem;
 
 use crate::error::{Code, Refusal};
+use crate::hex_bytes::HexBytes;
 use crate::tdx::{QeIdentity, SignedJson, TcbInfo};
+use crate::unix_time::UnixTime;
 use crate::x509::{Certificate, RevocationList};
 
 /// Bytes that may be added in all: a hundred times what one platform needs.
@@ -26,6 +28,32 @@ pub struct Endorsements {
     tcb_infos: Vec<TcbInfo>,
     qe_identities: Vec<QeIdentity>,
     bytes: usize,
+}
+
+/// One object of the bag, by what it says of itself: enough to see that it need not be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Endorsement<'a> {
+    /// A certificate, DER.
+    Certificate(&'a [u8]),
+    /// A revocation list, DER.
+    RevocationList(&'a [u8]),
+    /// Intel's TCB info for TDX.
+    TdxTcbInfo {
+        /// The kind of platform.
+        fmspc: HexBytes<6>,
+        /// issueDate.
+        issued: UnixTime,
+        /// nextUpdate.
+        expires: UnixTime,
+    },
+    /// Intel's identity of the TD quoting enclave.
+    TdQeIdentity {
+        /// issueDate.
+        issued: UnixTime,
+        /// nextUpdate.
+        expires: UnixTime,
+    },
 }
 
 impl Endorsements {
@@ -73,6 +101,23 @@ impl Endorsements {
             && self.revocation_lists.is_empty()
             && self.tcb_infos.is_empty()
             && self.qe_identities.is_empty()
+    }
+
+    /// Every object in the bag, in no order that means anything.
+    pub fn objects(&self) -> impl Iterator<Item = Endorsement<'_>> {
+        let certificates = self.certificates.iter().map(|certificate| Endorsement::Certificate(certificate.der()));
+        let lists = self.revocation_lists.iter().map(|list| Endorsement::RevocationList(list.der()));
+        let tcb_infos = self.tcb_infos.iter().filter(|info| info.is_tdx()).map(|info| Endorsement::TdxTcbInfo {
+            fmspc: info.fields.fmspc,
+            issued: info.fields.issue_date,
+            expires: info.fields.next_update,
+        });
+        let identities = self.qe_identities.iter().filter(|identity| identity.is_td_qe());
+        let identities = identities.map(|identity| Endorsement::TdQeIdentity {
+            issued: identity.fields.issue_date,
+            expires: identity.fields.next_update,
+        });
+        certificates.chain(lists).chain(tcb_infos).chain(identities)
     }
 
     pub(crate) fn certificates(&self) -> &[Certificate] {

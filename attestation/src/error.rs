@@ -199,6 +199,11 @@ pub struct Check {
 }
 
 impl Check {
+    /// What was found where an endorsement was wanted and nobody had given one.
+    pub const NONE_SUPPLIED: &'static str = "none was supplied";
+    /// What was found where a revocation list has an authority's name and not its signature.
+    pub const FOREIGN_LIST: &'static str = "one with its name that it did not sign";
+
     /// A stable name for programs, from the title: lower-case words with hyphens between them.
     pub fn id(&self) -> String {
         let words = self.title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());

@@ -45,6 +45,24 @@ impl Evidence {
         artefacts.into_evidence().map(|(evidence, _endorsements)| evidence)
     }
 
+    /// The SNP report in it: the evidence itself, or the one inside a paravisor's report.
+    pub fn snp_report(&self) -> Option<&SnpReport> {
+        match self {
+            Evidence::Snp(report) => Some(report),
+            Evidence::Tdx(_) => None,
+            Evidence::Azure(azure) => azure.snp_report(),
+        }
+    }
+
+    /// The TD quote in it: the evidence itself, or the one beside a paravisor's report.
+    pub fn td_quote(&self) -> Option<&TdxQuote> {
+        match self {
+            Evidence::Snp(_) => None,
+            Evidence::Tdx(tdx) => Some(&tdx.quote),
+            Evidence::Azure(azure) => azure.td_quote(),
+        }
+    }
+
     /// The media type under which the bytes travel.
     pub fn media_type(&self) -> &'static str {
         match self {

@@ -69,7 +69,7 @@ pub use azure::{
 pub use claims::{AuthenticatedClaims, Platform};
 pub use class::{Class, Hardware, Simulated};
 pub use deny::{Denied, DeniedSubject, DenyList};
-pub use endorsements::Endorsements;
+pub use endorsements::{Endorsement, Endorsements};
 pub use error::{Check, Code, Refusal, State};
 pub use event_log::EventLog;
 pub use evidence::{Evidence, TdxEvidence};
@@ -81,7 +81,7 @@ pub use snp::{
     AbiVersion, Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, MinimumTcb, PlatformInfo, Product, SigningKey,
     SnpClaims, SnpPolicy, SnpReport, Tcb,
 };
-pub use tdx::{Pck, PckCa, TcbStatus, TdAttributes, TdBody, TdxClaims, TdxPolicy, TdxQuote, TdxTcb};
+pub use tdx::{Pck, PckCa, PlatformHint, TcbStatus, TdAttributes, TdBody, TdxClaims, TdxPolicy, TdxQuote, TdxTcb};
 pub use trail::Expiry;
 pub use trust_anchors::{DevelopmentAnchors, HardwareAnchors};
 pub use unix_time::UnixTime;

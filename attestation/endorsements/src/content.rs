@@ -57,15 +57,7 @@ pub(crate) fn describe(want: &Want, artefacts: &[Artefact]) -> Result<Descriptio
         }
         _ => return Err("wanted the object, and of Intel's the issuer chain; found other parts".to_owned()),
     };
-    let mut description = match want {
-        Want::AmdVcek(vcek) => describe_vcek(vcek, &object.bytes)?,
-        Want::AmdChain { product, kind } => describe_chain(*product, *kind, &object.bytes)?,
-        Want::AmdCrl { product } => describe_list(&format!("ARK-{product}"), &object.bytes)?,
-        Want::IntelTcbInfo { fmspc, evaluation } => describe_tcb_info(*fmspc, *evaluation, &object.bytes)?,
-        Want::IntelQeIdentity { evaluation } => describe_identity(*evaluation, &object.bytes)?,
-        Want::IntelPckCrl { ca } => describe_list(pck_ca_name(*ca), &object.bytes)?,
-        Want::IntelRootCrl => describe_list("Intel SGX Root CA", &object.bytes)?,
-    };
+    let mut description = describe_object(want, &object.bytes)?;
     if let Some(chain) = chain {
         let wanted = match want {
             Want::IntelPckCrl { ca } => pck_ca_name(*ca),
@@ -77,6 +69,22 @@ pub(crate) fn describe(want: &Want, artefacts: &[Artefact]) -> Result<Descriptio
         description.expires = description.expires.into_iter().chain(ends).min();
     }
     Ok(description)
+}
+
+/// What the object alone says of itself, if it is what `want` asks for.
+///
+/// # Errors
+/// A sentence that says what was wanted and found.
+pub(crate) fn describe_object(want: &Want, bytes: &[u8]) -> Result<Description, String> {
+    match want {
+        Want::AmdVcek(vcek) => describe_vcek(vcek, bytes),
+        Want::AmdChain { product, kind } => describe_chain(*product, *kind, bytes),
+        Want::AmdCrl { product } => describe_list(&format!("ARK-{product}"), bytes),
+        Want::IntelTcbInfo { fmspc, evaluation } => describe_tcb_info(*fmspc, *evaluation, bytes),
+        Want::IntelQeIdentity { evaluation } => describe_identity(*evaluation, bytes),
+        Want::IntelPckCrl { ca } => describe_list(pck_ca_name(*ca), bytes),
+        Want::IntelRootCrl => describe_list("Intel SGX Root CA", bytes),
+    }
 }
 
 fn describe_vcek(vcek: &Vcek, bytes: &[u8]) -> Result<Description, String> {
@@ -107,10 +115,7 @@ fn describe_vcek(vcek: &Vcek, bytes: &[u8]) -> Result<Description, String> {
 }
 
 fn describe_chain(product: Product, kind: KeyKind, bytes: &[u8]) -> Result<Description, String> {
-    let intermediate = match kind {
-        KeyKind::Vcek => format!("SEV-{product}"),
-        KeyKind::Vlek => format!("SEV-VLEK-{product}"),
-    };
+    let intermediate = intermediate_name(product, kind);
     let certificates = x509::certificates(bytes)?;
     let [first, root] = certificates.as_slice() else {
         return Err(format!("{} certificates where two were wanted", certificates.len()));
@@ -171,6 +176,7 @@ struct Common {
 
 fn describe_tcb_info(fmspc: HexBytes<6>, evaluation: Evaluation, bytes: &[u8]) -> Result<Description, String> {
     let answer: TcbInfoAnswer = serde_json::from_slice(bytes).map_err(|error| format!("not TCB info: {error}"))?;
+    x509::readable_by_the_verifier(bytes)?;
     let TcbInfo { common, fmspc: found } = answer.tcb_info;
     if found != fmspc {
         return Err(format!("TCB info of FMSPC {found}, wanted {fmspc}"));
@@ -180,6 +186,7 @@ fn describe_tcb_info(fmspc: HexBytes<6>, evaluation: Evaluation, bytes: &[u8]) -
 
 fn describe_identity(evaluation: Evaluation, bytes: &[u8]) -> Result<Description, String> {
     let answer: IdentityAnswer = serde_json::from_slice(bytes).map_err(|error| format!("not an identity: {error}"))?;
+    x509::readable_by_the_verifier(bytes)?;
     answer.enclave_identity.describe("TD_QE", 2, evaluation)
 }
 
@@ -210,6 +217,14 @@ fn named(certificate: Option<&Certificate>, wanted: &str) -> Result<(), String> 
         Some(name) if name == wanted => Ok(()),
         Some(name) => Err(format!("a certificate of \"{name}\", wanted one of \"{wanted}\"")),
         None => Err(format!("no certificate, wanted one of \"{wanted}\"")),
+    }
+}
+
+/// The common name of the certificate that signs these keys of a product line.
+pub(crate) fn intermediate_name(product: Product, kind: KeyKind) -> String {
+    match kind {
+        KeyKind::Vcek => format!("SEV-{product}"),
+        KeyKind::Vlek => format!("SEV-VLEK-{product}"),
     }
 }
 

@@ -64,7 +64,7 @@ impl FetchError {
     }
 }
 
-/// Why a report leads to no want, or a text names none.
+/// Why evidence leads to no want, or a text names none.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WantError {
@@ -85,6 +85,9 @@ pub enum WantError {
     /// The processor's product line is not known, and no candidate fits.
     #[error("the product line is not known: say which ones to try")]
     NoProduct,
+    /// A TDX platform that nothing in the evidence names.
+    #[error("no PCK certificate says which platform it is: pass the TD quote, or the certificate beside it")]
+    NoPck,
     /// The text names nothing that a vendor publishes.
     #[error("\"{0}\" names nothing that a vendor publishes")]
     Text(String),

@@ -77,14 +77,12 @@ impl Item {
         &self.description
     }
 
-    /// Puts certificates and revocation lists into the verifier's bag; Intel's JSON objects have no place there.
+    /// Puts the object and its issuer chain into the verifier's bag.
     ///
     /// # Errors
     /// The bag's limits.
     pub fn add_to(&self, endorsements: &mut Endorsements) -> Result<(), Refusal> {
-        let is_json = matches!(self.want, Want::IntelTcbInfo { .. } | Want::IntelQeIdentity { .. });
-        let artefacts = self.artefacts.iter().filter(|artefact| artefact.role != Role::Object || !is_json);
-        artefacts.into_iter().try_for_each(|artefact| endorsements.add(&artefact.bytes))
+        self.artefacts.iter().try_for_each(|artefact| endorsements.add(&artefact.bytes))
     }
 
     /// Orders two items of one want: the vendor's date decides, then the time of fetching.

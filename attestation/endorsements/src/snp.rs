@@ -1,32 +1,10 @@
-//! What an SNP report needs, and getting it: the report says which chip, and from version 3 which product.
+//! What an SNP report needs: the report says which chip, and from version 3 which product.
 
-use strongroom_attestation::{Cpuid, Endorsements, Product, Refusal, SigningKey, SnpReport};
+use strongroom_attestation::{Cpuid, Product, SigningKey, SnpReport};
 
-use crate::error::{FetchError, WantError};
-use crate::source::{Answer, CollateralSource};
+use crate::error::WantError;
+use crate::evidence::Alternative;
 use crate::want::{KeyKind, Vcek, Want};
-
-/// What a report needs if its chip is of this product line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SnpAlternative {
-    /// The product line.
-    pub product: Product,
-    /// The chip's certificate; `None` under a VLEK, which only the host can give.
-    pub vcek: Option<Want>,
-    /// Intermediate and root, then the revocation list.
-    pub others: [Want; 2],
-}
-
-/// What was got for a report.
-#[derive(Clone, Debug)]
-pub struct SnpCollateral {
-    /// The product line whose items these are.
-    pub product: Product,
-    /// What was got, the chip's certificate first.
-    pub answers: Vec<Answer>,
-    /// What was not.
-    pub missing: Vec<FetchError>,
-}
 
 /// What `report` needs, one alternative for each product line that it can be of. A report of version 2 does not say
 /// which: `candidates` are then what may be, in the order in which to try them. The report is not believed; a lie
@@ -34,7 +12,7 @@ pub struct SnpCollateral {
 ///
 /// # Errors
 /// A report without a signing key, with a masked chip under a VCEK, or of no product line that fits.
-pub fn snp_wants(report: &SnpReport, candidates: &[Product]) -> Result<Vec<SnpAlternative>, WantError> {
+pub(crate) fn snp_wants(report: &SnpReport, candidates: &[Product]) -> Result<Vec<Alternative>, WantError> {
     let kind = match report.signing_key() {
         SigningKey::Vcek => KeyKind::Vcek,
         SigningKey::Vlek => KeyKind::Vlek,
@@ -56,12 +34,7 @@ pub fn snp_wants(report: &SnpReport, candidates: &[Product]) -> Result<Vec<SnpAl
     if alternatives.is_empty() { Err(unfit) } else { Ok(alternatives) }
 }
 
-fn alternative(
-    report: &SnpReport,
-    product: Product,
-    kind: KeyKind,
-    guessed: bool,
-) -> Result<SnpAlternative, WantError> {
+fn alternative(report: &SnpReport, product: Product, kind: KeyKind, guessed: bool) -> Result<Alternative, WantError> {
     let vcek = match kind {
         KeyKind::Vlek => None,
         KeyKind::Vcek => {
@@ -75,51 +48,7 @@ fn alternative(
             Some(Want::AmdVcek(vcek))
         }
     };
-    Ok(SnpAlternative { product, vcek, others: [Want::AmdChain { product, kind }, Want::AmdCrl { product }] })
-}
-
-impl CollateralSource {
-    /// Gets what `report` needs: of the product line whose VCEK the vendor knows, or the first under a VLEK. What
-    /// could not be got is in the result, because a verifier may have it from elsewhere.
-    ///
-    /// # Errors
-    /// See [`snp_wants`].
-    pub async fn for_snp(&self, report: &SnpReport, candidates: &[Product]) -> Result<SnpCollateral, WantError> {
-        let mut last = None;
-        for SnpAlternative { product, vcek, others } in snp_wants(report, candidates)? {
-            let mut collateral = SnpCollateral { product, answers: Vec::new(), missing: Vec::new() };
-            if let Some(want) = &vcek {
-                match self.get(want).await {
-                    Ok(answer) => collateral.answers.push(answer),
-                    // The chip is of another product line.
-                    Err(error @ FetchError::NotFound { .. }) => {
-                        collateral.missing.push(error);
-                        last = last.or(Some(collateral));
-                        continue;
-                    }
-                    Err(error) => collateral.missing.push(error),
-                }
-            }
-            for want in &others {
-                match self.get(want).await {
-                    Ok(answer) => collateral.answers.push(answer),
-                    Err(error) => collateral.missing.push(error),
-                }
-            }
-            return Ok(collateral);
-        }
-        last.ok_or(WantError::NoProduct)
-    }
-}
-
-impl SnpCollateral {
-    /// Puts everything into the verifier's bag.
-    ///
-    /// # Errors
-    /// The bag's limits.
-    pub fn add_to(&self, endorsements: &mut Endorsements) -> Result<(), Refusal> {
-        self.answers.iter().try_for_each(|answer| answer.item.add_to(endorsements))
-    }
+    Ok(Alternative { key: vcek, others: vec![Want::AmdChain { product, kind }, Want::AmdCrl { product }] })
 }
 
 #[cfg(test)]
@@ -133,7 +62,11 @@ mod tests {
 
     fn products(report: &[u8], candidates: &[Product]) -> Vec<Product> {
         let wants = snp_wants(&SnpReport::parse(report).unwrap(), candidates).unwrap();
-        wants.into_iter().map(|alternative| alternative.product).collect()
+        let product = |alternative: &Alternative| match alternative.others[1] {
+            Want::AmdCrl { product } => product,
+            _ => panic!("the list comes second"),
+        };
+        wants.iter().map(product).collect()
     }
 
     /// As version 2: without the processor.
@@ -160,7 +93,7 @@ mod tests {
     fn under_a_vlek_there_is_no_chip_to_ask_for() {
         let report = SnpReport::parse(VLEK).unwrap();
         let [alternative] = &snp_wants(&report, &[]).unwrap()[..] else { panic!("one product") };
-        assert_eq!(alternative.vcek, None);
+        assert_eq!(alternative.key, None);
         assert_eq!(alternative.others[0].to_string(), "amd/chain/Milan/vlek");
     }
 

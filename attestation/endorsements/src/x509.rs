@@ -74,7 +74,7 @@ pub(crate) fn revocation_list(bytes: &[u8]) -> Result<RevocationList, String> {
 }
 
 /// What the verifier cannot read is of no use in a cache, however well something else reads it.
-fn readable_by_the_verifier(bytes: &[u8]) -> Result<(), String> {
+pub(crate) fn readable_by_the_verifier(bytes: &[u8]) -> Result<(), String> {
     Endorsements::default().add(bytes).map_err(|refusal| refusal.detail)
 }
 

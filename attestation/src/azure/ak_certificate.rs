@@ -25,9 +25,9 @@ pub(super) fn check(trail: &mut Trail, given: &Given<'_>, attestation_key: &[u8]
         trail.step(match other {
             Some(other) => Check::fail(Code::Chain, TITLE, wanted, format!("one of another key, {}", named(other))),
             None if given.policy.azure.require_ak_certificate => {
-                Check::fail(Code::NoEndorsement, TITLE, wanted, "none was supplied")
+                Check::fail(Code::NoEndorsement, TITLE, wanted, Check::NONE_SUPPLIED)
             }
-            None => Check::skip(Code::Chain, TITLE, "nothing: the policy does not require one", "none was supplied"),
+            None => Check::skip(Code::Chain, TITLE, "nothing: the policy does not require one", Check::NONE_SUPPLIED),
         })?;
         return Some(None);
     };

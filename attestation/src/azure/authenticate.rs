@@ -126,10 +126,10 @@ fn tpm_quote(trail: &mut Trail, given: &Given<'_>, runtime: &RuntimeData) -> Opt
     let title = "vTPM quote";
     let Some((quote, pcrs)) = &given.evidence.quote else {
         trail.step(if given.policy.azure.require_tpm_quote {
-            Check::fail(Code::NoEndorsement, title, "a quote by the attestation key", "none was supplied")
+            Check::fail(Code::NoEndorsement, title, "a quote by the attestation key", Check::NONE_SUPPLIED)
         } else {
             let wanted = "nothing: the policy does not require one; nothing else here is fresh";
-            Check::skip(Code::NoEndorsement, title, wanted, "none was supplied")
+            Check::skip(Code::NoEndorsement, title, wanted, Check::NONE_SUPPLIED)
         })?;
         return Some(None);
     };

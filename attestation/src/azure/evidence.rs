@@ -5,6 +5,7 @@ use crate::azure::hcl_report::{HardwareReport, HclReport};
 use crate::azure::tpm_quote::{PcrValues, TpmQuote};
 use crate::claims::Platform;
 use crate::event_log::EventLog;
+use crate::snp::SnpReport;
 use crate::tdx::TdxQuote;
 
 /// The parts, each read and not yet believed. [`crate::Artefacts`] puts them together.
@@ -28,6 +29,14 @@ impl AzureEvidence {
     /// The paravisor's report.
     pub fn hcl_report(&self) -> &HclReport {
         &self.hcl
+    }
+
+    /// The hardware's report inside the paravisor's, on SEV-SNP.
+    pub fn snp_report(&self) -> Option<&SnpReport> {
+        match self.hcl.hardware() {
+            HardwareReport::Snp(report) => Some(report),
+            HardwareReport::Tdx(_) => None,
+        }
     }
 
     /// The vTPM's quote, if there is one.

@@ -31,7 +31,7 @@ pub(crate) fn check_lists(
     let lists: Vec<&RevocationList> = rules.lists.iter().filter(|list| list.issuer == issuer.subject).collect();
     for list in &lists {
         if !issuer.may_sign_revocation_lists() || !list.is_signed_by(issuer) {
-            let found = "one with its name that it did not sign";
+            let found = Check::FOREIGN_LIST;
             trail.step(Check::fail(Code::Revoked, title, format!("lists that {name} signed"), found))?;
         }
         if list.has_critical_extension {
@@ -57,10 +57,10 @@ pub(crate) fn check_lists(
             let end = list.next_update.map_or("no end".to_owned(), |end| end.to_string());
             Check::fail(Code::CollateralExpired, title, wanted, format!("{} to {end}", list.this_update))
         }
-        (None, None) if required => Check::fail(Code::Revoked, title, wanted, "none was supplied"),
+        (None, None) if required => Check::fail(Code::Revoked, title, wanted, Check::NONE_SUPPLIED),
         (None, None) => {
             let wanted = "nothing: the policy does not require a revocation list";
-            Check::skip(Code::Revoked, title, wanted, "none was supplied")
+            Check::skip(Code::Revoked, title, wanted, Check::NONE_SUPPLIED)
         }
     })?;
     Some(until)

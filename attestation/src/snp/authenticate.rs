@@ -126,7 +126,7 @@ fn candidates<'a>(trail: &mut Trail, bag: &'a Endorsements, kind: SigningKey) ->
     let candidates: Vec<_> = of_kind(true).collect();
     trail.step(match (candidates.len(), of_kind(false).next()) {
         (0, Some(other)) => Check::fail(Code::Chain, title, wanted, other.subject.shown()),
-        (0, None) => Check::fail(Code::NoEndorsement, title, wanted, "none"),
+        (0, None) => Check::fail(Code::NoEndorsement, title, wanted, Check::NONE_SUPPLIED),
         (count, _) if count > MAX_CANDIDATES => {
             let wanted = format!("{wanted}, at most {MAX_CANDIDATES}");
             Check::fail(Code::NoEndorsement, title, wanted, format!("{count} supplied"))

@@ -35,7 +35,7 @@ pub(super) fn check(
         bag.revocation_lists().iter().filter(|list| list.issuer == root.subject).collect();
     for list in &lists {
         if !root.may_sign_revocation_lists() || !list.is_signed_by(root) {
-            let found = "one with its name that it did not sign";
+            let found = Check::FOREIGN_LIST;
             let wanted = format!("lists that {root_name} signed");
             trail.step(Check::fail(Code::Revoked, TITLE, wanted, found))?;
         }
@@ -66,11 +66,11 @@ pub(super) fn check(
             trail.step(Check::fail(Code::CollateralExpired, TITLE, wanted, found))?;
         }
         (None, None) if required => {
-            trail.step(Check::fail(Code::Revoked, TITLE, wanted, "none was supplied"))?;
+            trail.step(Check::fail(Code::Revoked, TITLE, wanted, Check::NONE_SUPPLIED))?;
         }
         (None, None) => {
             let wanted = "nothing: the policy does not require a revocation list";
-            trail.step(Check::skip(Code::Revoked, TITLE, wanted, "none was supplied"))?;
+            trail.step(Check::skip(Code::Revoked, TITLE, wanted, Check::NONE_SUPPLIED))?;
         }
     }
     Some(until)

@@ -14,12 +14,11 @@ use crate::tdx::pck::{PckCa, PckExtension};
 use crate::tdx::quote::TdxQuote;
 use crate::tdx::{QeIdentity, TcbInfo};
 use crate::trail::Trail;
-use crate::trust_anchors::plain_name;
 use crate::unix_time::UnixTime;
 use crate::x509::{Certificate, PublicKey};
 
 /// Most PCK certificates that are tried when the quote carries none.
-const MAX_CANDIDATES: usize = 8;
+pub(super) const MAX_CANDIDATES: usize = 8;
 
 /// What everything about one quote is checked against.
 pub(crate) struct Given<'a> {
@@ -99,9 +98,7 @@ fn lists_required(policy: &Policy) -> bool {
 fn pck_certificate<'a>(trail: &mut Trail, given: &Given<'a>) -> Option<&'a Certificate> {
     let (title, wanted) = ("PCK certificate", "the certificate of the platform's key");
     let quote = given.quote;
-    let own: Vec<_> = quote.chain().iter().filter(|certificate| PckExtension::is_in(certificate)).collect();
-    let supplied = given.bag.certificates().iter().filter(|certificate| PckExtension::is_in(certificate));
-    let candidates: Vec<&Certificate> = if own.is_empty() { supplied.collect() } else { own };
+    let candidates = pck_candidates(quote, given.bag);
     if candidates.len() > MAX_CANDIDATES {
         let found = format!("{} of them, of which at most {MAX_CANDIDATES} are tried", candidates.len());
         trail.step(Check::fail(Code::NoEndorsement, title, wanted, found))?;
@@ -117,6 +114,16 @@ fn pck_certificate<'a>(trail: &mut Trail, given: &Given<'a>) -> Option<&'a Certi
     };
     trail.step(Check::pass(Code::NoEndorsement, title, wanted, leaf.subject.shown()))?;
     Some(leaf)
+}
+
+/// The PCK certificates in the quote; those in the bag where it carries none.
+pub(super) fn pck_candidates<'a>(quote: &'a TdxQuote, bag: &'a Endorsements) -> Vec<&'a Certificate> {
+    let of_pck = |certificate: &&'a Certificate| PckExtension::is_in(certificate);
+    let own: Vec<_> = quote.chain().iter().filter(of_pck).collect();
+    if !own.is_empty() {
+        return own;
+    }
+    bag.certificates().iter().filter(of_pck).collect()
 }
 
 /// Chain, dates and revocation of the PCK certificate: which authority, and until when.
@@ -138,13 +145,9 @@ fn check_chain<'a>(
     let issuer = path.issuer_of_leaf();
     let title = "authority of the PCK certificate";
     let wanted = "Intel SGX PCK Platform CA or Intel SGX PCK Processor CA";
-    let ca = match issuer.subject.common_name().map(plain_name) {
-        Some("Intel SGX PCK Platform CA") => PckCa::Platform,
-        Some("Intel SGX PCK Processor CA") => PckCa::Processor,
-        _ => {
-            trail.step(Check::fail(Code::Chain, title, wanted, issuer.subject.shown()))?;
-            return None;
-        }
+    let Some(ca) = issuer.subject.common_name().and_then(PckCa::of_name) else {
+        trail.step(Check::fail(Code::Chain, title, wanted, issuer.subject.shown()))?;
+        return None;
     };
     trail.step(Check::pass(Code::Chain, title, wanted, issuer.subject.shown()))?;
     let mut until = path.check_dates(trail, "PCK certificate dates", given.now)?;
@@ -192,7 +195,7 @@ fn check_signatures(trail: &mut Trail, quote: &TdxQuote, leaf: &Certificate) -> 
     trail.step(Check::when(signed, Code::Signature, "signature of the quote", wanted, holds(signed)))
 }
 
-fn signs_qe_report(quote: &TdxQuote, leaf: &Certificate) -> bool {
+pub(super) fn signs_qe_report(quote: &TdxQuote, leaf: &Certificate) -> bool {
     let PublicKey::P256(point) = &leaf.public_key else { return false };
     crypto::verify_ecdsa_p256_sha256(point, quote.qe_report().bytes(), quote.qe_signature()).is_ok()
 }

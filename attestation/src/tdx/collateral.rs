@@ -70,10 +70,10 @@ impl<'a> Collateral<'a> {
         if candidates.is_empty() {
             trail.step(match other {
                 Some(other) => Check::fail(Code::Chain, title, wanted, other),
-                None if self.required => Check::fail(Code::Tcb, title, wanted, "none was supplied"),
+                None if self.required => Check::fail(Code::Tcb, title, wanted, Check::NONE_SUPPLIED),
                 None => {
                     let why = format!("nothing: the policy does not require {title}");
-                    Check::skip(Code::Tcb, title, why, "none was supplied")
+                    Check::skip(Code::Tcb, title, why, Check::NONE_SUPPLIED)
                 }
             })?;
             return Some(None);

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::der::{DerError, Reader, tag};
+use crate::trust_anchors::plain_name;
 use crate::x509::Certificate;
 
 /// 1.2.840.113741.1.13.1, encoded. Its parts are below it.
@@ -18,6 +19,17 @@ pub enum PckCa {
     Processor,
     /// Intel SGX PCK Platform CA.
     Platform,
+}
+
+impl PckCa {
+    /// The authority with this common name, development mark or not.
+    pub(crate) fn of_name(name: &str) -> Option<PckCa> {
+        match plain_name(name) {
+            "Intel SGX PCK Platform CA" => Some(PckCa::Platform),
+            "Intel SGX PCK Processor CA" => Some(PckCa::Processor),
+            _ => None,
+        }
+    }
 }
 
 /// The fields of the extension.

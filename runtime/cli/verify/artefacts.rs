@@ -1,4 +1,4 @@
-//! Verifies raw vendor artefacts, as auditors and incident responders have them, offline.
+//! Verifies raw vendor artefacts, as auditors and incident responders have them: offline, but for what `--fetch` asks for.
 
 use std::fs;
 use std::io::Read;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use strongroom_attestation::{AttestationResult, Examination, Policy, Status, examine};
 
+use super::fetching::{self, Fetched};
 use super::{Files, explain};
 use crate::arguments::Trust;
 use crate::exit_code::Exit;
@@ -16,28 +17,41 @@ use crate::trust;
 const LARGEST: u64 = 8 << 20;
 const DAY: u64 = 24 * 60 * 60;
 
-pub(super) fn run(files: &Files, which: &Trust, explained: bool, output: Output) -> Result<Exit, Failure> {
-    let artefacts = read_all(files.evidence.iter().chain(&files.endorsement))?;
+pub(super) async fn run(files: &Files, which: &Trust, explained: bool, output: Output) -> Result<Exit, Failure> {
+    let mut artefacts = read_all(files.evidence.iter().chain(&files.endorsement))?;
     let mut policy = policy(&files.policy)?;
-    let now = files.at.unwrap_or_else(trust::now);
-    policy.deny_feeds.extend(which.denied.accept(|| trust::state(which), now)?);
+    let at = files.at.unwrap_or_else(trust::now);
+    policy.deny_feeds.extend(which.denied.accept(|| trust::state(which), at)?);
+    let report_data = files.report_data.as_ref().map(|text| report_data(&text.0)).transpose()?;
+    let development_roots = read_all(&files.development_root)?;
+    // Last of what can fail: a wrong argument costs no request.
+    let fetched = fetching::fetch(&files.fetching, &artefacts, at, output).await?;
+    artefacts.extend(fetched.iter().flat_map(Fetched::artefacts));
     let examination = Examination {
         artefacts: &artefacts,
-        report_data: files.report_data.as_ref().map(|text| report_data(&text.0)).transpose()?,
+        report_data,
         nonce: files.nonce.as_ref().map(|text| text.0.as_slice()),
         policy: &policy,
-        now,
-        development_roots: &read_all(&files.development_root)?,
+        now: at,
+        development_roots: &development_roots,
         warn_within: u64::from(files.warn_days) * DAY,
     };
     let result = examine(&examination);
-    if !files.ear && !output.json {
+    if files.ear {
+        output.value(&result.to_ear(env!("CARGO_PKG_VERSION")));
+    } else if output.json {
+        let mut value = result.to_json();
+        if let Some(fetched) = &fetched {
+            value["endorsements"] = fetched.to_json();
+        }
+        output.value(&value);
+    } else {
         show(&result, explained, output);
-        return Ok(Exit::from_code(result.exit_code()));
     }
-    let value = if files.ear { result.to_ear(env!("CARGO_PKG_VERSION")) } else { result.to_json() };
-    output.value(&value);
-    Ok(Exit::from_code(result.exit_code()))
+    Ok(match &fetched {
+        Some(fetched) => fetched.conclude(&result, output),
+        None => Exit::from_code(result.exit_code()),
+    })
 }
 
 /// People get every check, then the answer, then what will end soon.

@@ -1,6 +1,7 @@
 //! `strongroom verify`: a server, or evidence in files.
 
 mod artefacts;
+mod fetching;
 mod server;
 
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use crate::output::{Failure, Output};
 pub(crate) use artefacts::read;
 
 /// Asks a server for fresh evidence and verifies it against the tenant's trust file; or, with
-/// --evidence, verifies raw vendor artefacts against a policy, offline.
+/// --evidence, verifies raw vendor artefacts against a policy, offline unless --fetch is given.
 ///
 /// Files may be given in any order: their kind is told by their content. Vendors' roots and AMD's
 /// intermediates are built in. A check that could not be made is SKIP, and never counts as a pass.
@@ -64,6 +65,8 @@ pub(crate) struct Files {
     /// The root of a simulated vendor (DER), under which evidence proves nothing about real hardware; repeat it.
     #[arg(long, value_name = "FILE", requires = "evidence", requires = "accept_simulated")]
     pub(crate) development_root: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) fetching: fetching::Fetching,
 }
 
 /// Bytes that were typed as hexadecimal.
@@ -73,7 +76,7 @@ pub(crate) struct HexText(pub(crate) Vec<u8>);
 pub(crate) async fn run(arguments: Verify, output: Output) -> Result<Exit, Failure> {
     match &arguments.url {
         Some(url) => server::run(url, &arguments.trust, arguments.explain, output).await,
-        None => artefacts::run(&arguments.files, &arguments.trust, arguments.explain, output),
+        None => artefacts::run(&arguments.files, &arguments.trust, arguments.explain, output).await,
     }
 }
 

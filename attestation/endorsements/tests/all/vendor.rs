@@ -42,6 +42,13 @@ pub(crate) enum Behaviour {
     Hexadecimal,
 }
 
+/// Which of Intel's captured objects are the current ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Season {
+    June2025,
+    March2026,
+}
+
 pub(crate) struct Vendor {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -53,17 +60,23 @@ struct Shared {
     requests: watch::Sender<Vec<String>>,
     script: Mutex<VecDeque<Behaviour>>,
     usual: Mutex<Behaviour>,
+    season: Season,
     gate: watch::Sender<bool>,
 }
 
 impl Vendor {
     pub(crate) async fn start() -> Vendor {
+        Vendor::start_in(Season::March2026).await
+    }
+
+    pub(crate) async fn start_in(season: Season) -> Vendor {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             requests: watch::Sender::default(),
             script: Mutex::default(),
             usual: Mutex::new(Behaviour::Sound),
+            season,
             gate: watch::Sender::default(),
         });
         let router = Router::new().fallback(answer).with_state(shared.clone());
@@ -115,7 +128,7 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     let next = shared.script.lock().unwrap().pop_front();
     let behaviour = next.unwrap_or_else(|| shared.usual.lock().unwrap().clone());
     let mut gate = shared.gate.subscribe();
-    let Some((mut headers, body)) = published(&path) else {
+    let Some((mut headers, body)) = published(&path, shared.season) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     match behaviour {
@@ -145,7 +158,7 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
         }
         Behaviour::Body(other) => (headers, other).into_response(),
         Behaviour::Other(path) => {
-            let (own, body) = published(path).unwrap();
+            let (own, body) = published(path, shared.season).unwrap();
             headers.extend(own);
             (headers, body).into_response()
         }
@@ -162,10 +175,14 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
 }
 
 /// What the vendors have under `path`. Written out by hand: the addresses are theirs, not the program's.
-fn published(path: &str) -> Option<(HeaderMap, Vec<u8>)> {
+fn published(path: &str, season: Season) -> Option<(HeaderMap, Vec<u8>)> {
     let chip = |vector: &str| snp(&format!("{vector}/report.bin"))[0x1A0..0x1E0].to_vec();
     let genoa =
         format!("/vcek/v1/Genoa/{}?blSPL=10&teeSPL=00&snpSPL=25&ucodeSPL=84", hex::encode(chip("012-genoa-v5")));
+    let azure = format!(
+        "/vcek/v1/Genoa/{}?blSPL=10&teeSPL=00&snpSPL=23&ucodeSPL=84",
+        hex::encode(chip("014-genoa-v3-paravisor"))
+    );
     let milan =
         format!("/vcek/v1/Milan/{}?blSPL=03&teeSPL=00&snpSPL=08&ucodeSPL=115", hex::encode(chip("001-milan-v2")));
     let turin = format!(
@@ -175,6 +192,7 @@ fn published(path: &str) -> Option<(HeaderMap, Vec<u8>)> {
     let amd = |body| Some((HeaderMap::new(), body));
     match path {
         path if path == genoa => return amd(snp("012-genoa-v5/vcek.der")),
+        path if path == azure => return amd(snp("014-genoa-v3-paravisor/vcek.der")),
         path if path == milan => return amd(snp("001-milan-v2/vcek.der")),
         path if path == turin => return amd(snp("013-turin-v5/vcek.der")),
         "/vcek/v1/Genoa/cert_chain" => return amd(amd_chain("genoa", "ask")),
@@ -196,6 +214,18 @@ fn published(path: &str) -> Option<(HeaderMap, Vec<u8>)> {
         }
         "/tdx/certification/v4/tcb?fmspc=50806f000000&update=early" => {
             ("tcb_TDX_50806F000000_2026-03-16_2026-04-15_eval18.json", Some(tcb))
+        }
+        "/tdx/certification/v4/tcb?fmspc=b0c06f000000" => {
+            ("tcb_TDX_B0C06F000000_2025-06-19_2025-07-19_eval17.json", Some(tcb))
+        }
+        "/tdx/certification/v4/qe/identity" if season == Season::June2025 => {
+            ("qe_TD_QE_2025-06-19_2025-07-19_eval17.json", Some(identity))
+        }
+        "/sgx/certification/v4/pckcrl?ca=platform&encoding=der" if season == Season::June2025 => {
+            ("pck_platform_crl_2025-06-19_2025-07-19.der", Some(("SGX-PCK-CRL-Issuer-Chain", "pck_platform_ca.der")))
+        }
+        "/sgx/certification/v4/rootcacrl" if season == Season::June2025 => {
+            ("root_ca_crl_2025-03-20_2026-04-03.der", None)
         }
         "/tdx/certification/v4/qe/identity" => ("qe_TD_QE_2026-03-16_2026-04-15_eval18.json", Some(identity)),
         "/sgx/certification/v4/pckcrl?ca=platform&encoding=der" => {
@@ -221,6 +251,10 @@ fn amd_chain(product: &str, intermediate: &str) -> Vec<u8> {
 
 pub(crate) fn snp(name: &str) -> Vec<u8> {
     file(&format!("tests/vectors/snp/{name}"))
+}
+
+pub(crate) fn evidence(name: &str) -> Vec<u8> {
+    file(&format!("tests/vectors/collateral/evidence/{name}"))
 }
 
 pub(crate) fn intel(name: &str) -> Vec<u8> {

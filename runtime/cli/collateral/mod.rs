@@ -1,30 +1,29 @@
 //! `strongroom collateral`: what CPU vendors publish, fetched ahead of need, and carried to sites without a network.
 
+mod source;
+
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use strongroom_attestation::{HexBytes, Product, SnpReport, UnixTime};
+use strongroom_attestation::{Artefacts, HexBytes, Product, Refusal, UnixTime};
 use strongroom_endorsements::{
-    Answer, Bundle, BundleError, Cache, CollateralSource, Evaluation, FetchError, Freshness, Item, KeyKind, Mirror,
-    Mirrors, PckCa, Settings, SystemClock, Want,
+    Alternative, Answer, Bundle, BundleError, Evaluation, FetchError, Item, KeyKind, PckCa, Settings, Want,
+    evidence_wants,
 };
+
+pub(crate) use source::{freshness, freshness_text, mirrors, open, patiently};
 
 use crate::exit_code::Exit;
 use crate::output::{Failure, Output};
 use crate::trust::now;
+use crate::verify;
 
 /// A person waits for this command: longer than a server would, for a vendor that limits requests.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What takes longer than this says so, and again after the other.
-const SAYS_AFTER: Duration = Duration::from_secs(1);
-const SAYS_AGAIN: Duration = Duration::from_secs(5);
-/// A report has 1184 bytes, a firmware's raw answer at most a page.
-const MAX_EVIDENCE: u64 = 64 * 1024;
 const MAX_BUNDLE: u64 = (64 << 20) + 1;
 const DAY: u64 = 24 * 60 * 60;
 
@@ -66,7 +65,7 @@ pub(crate) struct Place {
 #[derive(Args)]
 #[group(id = "wanted", required = true, multiple = true, args = ["evidence", "product", "fmspc"])]
 pub(crate) struct Fetch {
-    /// AMD SNP reports: fetch what verifies them.
+    /// The files of one machine's evidence (SNP report, TDX quote, Azure's), in any order: fetch what verifies it.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     evidence: Vec<PathBuf>,
     /// Chains and revocation list of this AMD product line; with --evidence, the lines that a report which does not
@@ -102,33 +101,48 @@ pub(crate) async fn run(command: Collateral, output: Output) -> Result<Exit, Fai
 }
 
 async fn fetch(arguments: Fetch, output: Output) -> Result<Exit, Failure> {
-    let settings = Settings { mirrors: mirrors(&arguments)?, patience: PATIENCE, ..Settings::default() };
-    let reports = arguments.evidence.iter().map(|file| report(file)).collect::<Result<Vec<_>, _>>()?;
-    let wants = wants(&arguments)?;
+    let mirrors = mirrors(&arguments.amd_url, &arguments.intel_url)?;
+    let settings = Settings { mirrors, patience: PATIENCE, ..Settings::default() };
+    let evaluation = evaluation(&arguments)?;
+    let wants = wants(&arguments, evaluation)?;
     let products: Vec<Product> = arguments.product.iter().filter_map(|name| Product::from_name(name)).collect();
     let candidates = if products.is_empty() { Product::ALL.to_vec() } else { products };
-    let source = CollateralSource::new(settings, cache(&arguments.place)?, Arc::new(SystemClock::new()))
-        .map_err(|error| Failure::new(Exit::Failed, "IO", error))?;
+    let needed = needed(&arguments.evidence, &candidates, evaluation)?;
+    let source = open(settings, arguments.place.cache.as_deref())?;
 
-    let (mut answers, mut missing) = (Vec::new(), Vec::new());
-    for (file, report) in arguments.evidence.iter().zip(&reports) {
-        let work = source.for_snp(report, &candidates);
-        let collateral = patiently(&format!("the items for {}", file.display()), work, output).await;
-        let collateral = collateral
-            .map_err(|error| Failure::new(Exit::Refused, "NOTHING_TO_FETCH", format!("{}: {error}", file.display())))?;
-        answers.extend(collateral.answers);
-        missing.extend(collateral.missing);
-    }
+    let got = patiently("what verifies the evidence", source.first_of(&needed), output).await;
+    let (mut answers, mut missing) = (got.answers, got.missing);
     for want in &wants {
         match patiently(&want.to_string(), source.get(want), output).await {
             Ok(answer) => answers.push(answer),
             Err(error) => missing.push(error),
         }
     }
-    // Several reports of one product share its chain and list.
+    // Evidence and arguments can name the same item.
     let mut seen = std::collections::BTreeSet::new();
     answers.retain(|answer| seen.insert(answer.item.want().clone()));
     report_fetched(&answers, &missing, output)
+}
+
+/// What verifies the evidence in these files; of no files, nothing.
+fn needed(files: &[PathBuf], candidates: &[Product], evaluation: Evaluation) -> Result<Vec<Alternative>, Failure> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let refused = |about: &str, refusal: &Refusal| {
+        let exit = Exit::from_code(refusal.code.exit_code());
+        Failure::new(exit, refusal.code.as_str(), format!("{about}: {}", refusal.detail))
+    };
+    let mut artefacts = Artefacts::default();
+    for file in files {
+        let name = file.display().to_string();
+        artefacts.add(&verify::read(file)?).map_err(|refusal| refused(&name, &refusal))?;
+    }
+    let all = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+    let (evidence, given) = artefacts.into_evidence().map_err(|refusal| refused(&all, &refusal))?;
+    // What travels with this evidence may not travel with the next of the same machine: all of it is fetched.
+    evidence_wants(&evidence, &given, candidates, evaluation)
+        .map_err(|error| Failure::new(Exit::Refused, "NOTHING_TO_FETCH", format!("{all}: {error}")))
 }
 
 /// Says what was got, and ends with the worst of what was not.
@@ -180,7 +194,7 @@ fn export(file: &Path, place: &Place, output: Output) -> Result<Exit, Failure> {
 
 fn import(file: &Path, place: &Place, output: Output) -> Result<Exit, Failure> {
     let bundle = read_bundle(file)?;
-    let cache = cache(place)?;
+    let cache = source::cache(place.cache.as_deref())?;
     let merged = bundle.merge_into(&cache).map_err(|error| {
         Failure::new(Exit::Failed, "IO", format!("the cache cannot be written: {error}; import again when it can"))
     })?;
@@ -205,7 +219,13 @@ fn show(file: Option<&Path>, place: &Place, output: Output) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn wants(arguments: &Fetch) -> Result<Vec<Want>, Failure> {
+fn evaluation(arguments: &Fetch) -> Result<Evaluation, Failure> {
+    let text = &arguments.evaluation;
+    let wrong = || format!("`{text}` is no set of TCB levels: standard, early or a number is wanted");
+    text.parse().map_err(|_| Failure::usage(wrong()))
+}
+
+fn wants(arguments: &Fetch, evaluation: Evaluation) -> Result<Vec<Want>, Failure> {
     let mut wants = Vec::new();
     if arguments.evidence.is_empty() {
         for product in arguments.product.iter().filter_map(|name| Product::from_name(name)) {
@@ -216,12 +236,6 @@ fn wants(arguments: &Fetch) -> Result<Vec<Want>, Failure> {
     if arguments.fmspc.is_empty() {
         return Ok(wants);
     }
-    let evaluation: Evaluation = arguments.evaluation.parse().map_err(|_| {
-        Failure::usage(format!(
-            "`{}` is no set of TCB levels: standard, early or a number is wanted",
-            arguments.evaluation
-        ))
-    })?;
     for text in &arguments.fmspc {
         let fmspc = HexBytes::from_hex(text)
             .ok_or_else(|| Failure::usage(format!("`{text}` is no FMSPC: 12 hexadecimal digits are wanted")))?;
@@ -235,49 +249,9 @@ fn wants(arguments: &Fetch) -> Result<Vec<Want>, Failure> {
     Ok(wants)
 }
 
-fn mirrors(arguments: &Fetch) -> Result<Mirrors, Failure> {
-    let parse = |urls: &[String]| urls.iter().map(|url| Mirror::new(url)).collect::<Result<Vec<_>, _>>();
-    let (amd, intel) = (parse(&arguments.amd_url), parse(&arguments.intel_url));
-    let (amd, intel) = (amd.map_err(Failure::usage)?, intel.map_err(Failure::usage)?);
-    let public = Mirrors::default();
-    Ok(Mirrors {
-        amd: if amd.is_empty() { public.amd } else { amd },
-        intel: if intel.is_empty() { public.intel } else { intel },
-    })
-}
-
-fn report(file: &Path) -> Result<SnpReport, Failure> {
-    let bytes = read(file, MAX_EVIDENCE)?;
-    SnpReport::parse(&bytes).map_err(|refusal| {
-        let message = format!("{}: {}; only AMD SNP reports are read here", file.display(), refusal.detail);
-        Failure::new(Exit::Malformed, refusal.code.as_str(), message)
-    })
-}
-
-fn cache(place: &Place) -> Result<Cache, Failure> {
-    let directory = match &place.cache {
-        Some(directory) => directory.clone(),
-        None => usual_cache()?,
-    };
-    if directory.exists() && !directory.is_dir() {
-        return Err(Failure::usage(format!("{} is no directory; give the cache's with --cache", directory.display())));
-    }
-    Cache::open(&directory, now()).map_err(|error| Failure::file(&directory, &error))
-}
-
-/// Where users keep what can be fetched again.
-fn usual_cache() -> Result<PathBuf, Failure> {
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
-        let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"))?;
-        Some(Path::new(&home).join(".cache"))
-    });
-    let base = base.ok_or_else(|| Failure::usage("no home directory is known: say `--cache DIR`"))?;
-    Ok(base.join("strongroom").join("collateral"))
-}
-
 /// The cache's items; files that hold none are named.
 fn items(place: &Place, output: Output) -> Result<Vec<Item>, Failure> {
-    let kept = cache(place)?.items();
+    let kept = source::cache(place.cache.as_deref())?.items();
     let kept = kept.map_err(|error| Failure::new(Exit::Failed, "IO", format!("the cache cannot be read: {error}")))?;
     for path in kept.unreadable {
         output.note(format!("warning: {} is damaged and left out; fetch to replace it", path.display()));
@@ -302,19 +276,6 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// Waits for `work`, and says so when it takes long.
-async fn patiently<T>(what: &str, work: impl Future<Output = T>, output: Output) -> T {
-    let mut work = std::pin::pin!(work);
-    let mut pause = SAYS_AFTER;
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            () = tokio::time::sleep(pause) => output.note(format!("waiting for {what} …")),
-        }
-        pause = SAYS_AGAIN;
-    }
-}
-
 fn item_json(item: &Item) -> Value {
     let description = item.description();
     let left = description.expires.map(|expires| days_left(expires, now()));
@@ -327,12 +288,8 @@ fn item_json(item: &Item) -> Value {
 
 fn fetched_json(answer: &Answer) -> Value {
     let mut value = item_json(&answer.item);
-    let (freshness, age, why) = match &answer.freshness {
-        Freshness::Fresh => ("fresh", 0, None),
-        Freshness::Cached { age } => ("cached", age.as_secs(), None),
-        Freshness::Stale { age, why } => ("stale", age.as_secs(), Some(why)),
-    };
-    value["freshness"] = json!({ "state": freshness, "age": age, "why": why });
+    let (state, age, why) = freshness(answer);
+    value["freshness"] = json!({ "state": state, "age": age, "why": why });
     value
 }
 
@@ -354,14 +311,6 @@ fn item_text(item: &Item) -> String {
         description.issued,
         item.fetched_at()
     )
-}
-
-fn freshness_text(answer: &Answer) -> String {
-    match &answer.freshness {
-        Freshness::Fresh => "fresh from the vendor".to_owned(),
-        Freshness::Cached { age } => format!("from the cache, {} s old", age.as_secs()),
-        Freshness::Stale { age, why } => format!("STALE, {} s old: {why}", age.as_secs()),
-    }
 }
 
 /// Whole days; negative when it is over.
