@@ -51,6 +51,7 @@ pub mod measure;
 mod pinned;
 mod pki;
 mod policy;
+mod remembered;
 mod snp;
 mod tdx;
 mod trail;
@@ -74,6 +75,7 @@ pub use examine::{AttestationResult, Examination, Status, examine};
 pub use expected::Expected;
 pub use hex_bytes::HexBytes;
 pub use policy::{AbiVersion, MinimumTcb, PlatformIdentity, Policy, PolicyError, SnpPolicy};
+pub use remembered::Remembered;
 pub use snp::{
     Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, PlatformInfo, Product, SigningKey, SnpClaims, SnpReport, Tcb,
 };
@@ -82,4 +84,4 @@ pub use trail::Expiry;
 pub use trust_anchors::{DevelopmentAnchors, HardwareAnchors};
 pub use unix_time::UnixTime;
 pub use verdict::Verdict;
-pub use verify::{Appraisal, verify};
+pub use verify::{Appraisal, verify, verify_remembering};

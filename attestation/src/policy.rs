@@ -145,6 +145,10 @@ pub enum PolicyError {
     },
 }
 
+/// Bytes of text that are read: thousands of pinned values. TOML's reader can take a thousand times the
+/// memory of its text.
+const MAX_TEXT: usize = 256 << 10;
+
 /// Highest privilege level number (AMD 56860: VMPL0 to VMPL3).
 pub(crate) const HIGHEST_VMPL: u32 = 3;
 
@@ -189,6 +193,10 @@ impl Policy {
 
     /// Reads a policy from TOML text.
     pub fn from_toml(text: &str) -> Result<Policy, PolicyError> {
+        if text.len() > MAX_TEXT {
+            let message = format!("{} bytes, wanted at most {MAX_TEXT}", text.len());
+            return Err(PolicyError::Text { message });
+        }
         let policy: Policy = toml::from_str(text).map_err(|error| PolicyError::Text { message: error.to_string() })?;
         policy.check()?;
         Ok(policy)

@@ -5,6 +5,7 @@ mod every_bit;
 mod hostile_bytes;
 mod measure;
 mod oracle;
+mod remembered;
 mod vector;
 mod vectors;
 mod verdict;
