@@ -1,5 +1,6 @@
 //! Hardware or simulated: two types, so that the second can never be taken for the first.
 
+use crate::remembered::Remembered;
 use crate::trust_anchors::{DevelopmentAnchors, HardwareAnchors, Roots};
 
 /// Evidence under a vendor root that is compiled in.
@@ -17,7 +18,7 @@ pub trait Class: sealed::Sealed {
     /// The class as statements and verdicts write it: `"hw"` or `"sim"`.
     const NAME: &'static str;
     #[doc(hidden)]
-    fn anchored(anchors: &Self::Anchors) -> Anchored<'_>;
+    fn anchored<'a>(anchors: &'a Self::Anchors, remembered: &'a Remembered) -> Anchored<'a>;
 }
 
 /// The roots of a class, as the checks of a platform need them.
@@ -27,14 +28,16 @@ pub struct Anchored<'a> {
     pub(crate) roots: &'a Roots,
     /// Every certificate must carry the development mark; else none may.
     pub(crate) development: bool,
+    /// Signatures under them that verified before.
+    pub(crate) remembered: &'a Remembered,
 }
 
 impl Class for Hardware {
     type Anchors = HardwareAnchors;
     const NAME: &'static str = "hw";
 
-    fn anchored(anchors: &HardwareAnchors) -> Anchored<'_> {
-        Anchored { roots: anchors.roots(), development: false }
+    fn anchored<'a>(anchors: &'a HardwareAnchors, remembered: &'a Remembered) -> Anchored<'a> {
+        Anchored { roots: anchors.roots(), development: false, remembered }
     }
 }
 
@@ -42,8 +45,8 @@ impl Class for Simulated {
     type Anchors = DevelopmentAnchors;
     const NAME: &'static str = "sim";
 
-    fn anchored(anchors: &DevelopmentAnchors) -> Anchored<'_> {
-        Anchored { roots: anchors.roots(), development: true }
+    fn anchored<'a>(anchors: &'a DevelopmentAnchors, remembered: &'a Remembered) -> Anchored<'a> {
+        Anchored { roots: anchors.roots(), development: true, remembered }
     }
 }
 

@@ -53,6 +53,7 @@ pub mod measure;
 mod pinned;
 mod pki;
 mod policy;
+mod remembered;
 mod snp;
 mod tdx;
 mod trail;
@@ -77,6 +78,7 @@ pub use examine::{AttestationResult, Examination, Status, examine};
 pub use expected::Expected;
 pub use hex_bytes::HexBytes;
 pub use policy::{PlatformIdentity, Policy, PolicyError};
+pub use remembered::Remembered;
 pub use snp::{
     AbiVersion, Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, MinimumTcb, PlatformInfo, Product, SigningKey,
     SnpClaims, SnpPolicy, SnpReport, Tcb,
@@ -86,4 +88,4 @@ pub use trail::Expiry;
 pub use trust_anchors::{DevelopmentAnchors, HardwareAnchors};
 pub use unix_time::UnixTime;
 pub use verdict::Verdict;
-pub use verify::{Appraisal, verify};
+pub use verify::{Appraisal, verify, verify_remembering};

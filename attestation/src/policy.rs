@@ -81,6 +81,10 @@ pub enum PolicyError {
     },
 }
 
+/// Bytes of text that are read: thousands of pinned values. TOML's reader can take a thousand times the
+/// memory of its text.
+const MAX_TEXT: usize = 256 << 10;
+
 impl Policy {
     /// What a serving deployment wants: no debugging, no migration, VMPL 0, a chip that shows its
     /// identity, and no product line whose root is broken. Measurements are not pinned.
@@ -121,6 +125,10 @@ impl Policy {
 
     /// Reads a policy from TOML text.
     pub fn from_toml(text: &str) -> Result<Policy, PolicyError> {
+        if text.len() > MAX_TEXT {
+            let message = format!("{} bytes, wanted at most {MAX_TEXT}", text.len());
+            return Err(PolicyError::Text { message });
+        }
         let policy: Policy = toml::from_str(text).map_err(|error| PolicyError::Text { message: error.to_string() })?;
         policy.check()?;
         Ok(policy)

@@ -11,10 +11,14 @@ use crate::event_log;
 use crate::evidence::Evidence;
 use crate::expected::Expected;
 use crate::policy::Policy;
+use crate::remembered::Remembered;
 use crate::trail::{Expiry, Parts, Trail};
 use crate::unix_time::UnixTime;
 use crate::verdict::Verdict;
 use crate::{azure, snp, tdx};
+
+/// Signatures that are remembered within one verification.
+const SIGNATURES_OF_ONE: usize = 64;
 
 /// Verifies `evidence` under the roots in `anchors` at the time `now`, with certificates and
 /// collateral from `endorsements`, for the conversation in `expected`, against `policy`.
@@ -36,9 +40,25 @@ pub fn verify<K: Class>(
     expected: &Expected,
     now: UnixTime,
 ) -> Appraisal<K> {
+    // For this call alone: Intel's root signs three things that are asked for several times.
+    let remembered = Remembered::new(SIGNATURES_OF_ONE);
+    verify_remembering(evidence, endorsements, anchors, policy, expected, now, &remembered)
+}
+
+/// [`verify`], without verifying again those of the endorsements' signatures that `remembered` has; and
+/// with the same answer.
+pub fn verify_remembering<K: Class>(
+    evidence: &Evidence,
+    endorsements: &Endorsements,
+    anchors: &K::Anchors,
+    policy: &Policy,
+    expected: &Expected,
+    now: UnixTime,
+    remembered: &Remembered,
+) -> Appraisal<K> {
     let mut trail = Trail::default();
     let bag = endorsements;
-    let anchored = K::anchored(anchors);
+    let anchored = K::anchored(anchors, remembered);
     let authenticated = match evidence {
         Evidence::Snp(report) => {
             let require_revocation = policy.require_revocation;

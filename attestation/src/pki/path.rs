@@ -200,7 +200,7 @@ impl<'a> Search<'a, '_> {
         match self.budget.checked_sub(1) {
             Some(left) => {
                 self.budget = left;
-                certificate.is_signed_by(issuer)
+                certificate.is_signed_by_remembering(issuer, self.rules.anchored.remembered)
             }
             None => false,
         }

@@ -86,7 +86,8 @@ fn endorse(trail: &mut Trail, given: &Given<'_>, leaf: &Certificate, kind: Signi
     let report = given.report;
     let chain = chain::build(trail, leaf, kind, given.bag, given.anchored)?;
     let mut until = check_dates(trail, &chain, given.now)?;
-    let revocation = revocation::check(trail, &chain, given.bag, given.require_revocation, given.now)?;
+    let revocation =
+        revocation::check(trail, &chain, given.bag, given.require_revocation, given.anchored.remembered, given.now)?;
     until = revocation.map_or(until, |end| until.min(end));
 
     let product = chain.root.product;

@@ -16,6 +16,7 @@ mod hostile_bytes;
 mod measure;
 mod oracle;
 mod quote_parts;
+mod remembered;
 mod vector;
 mod vectors;
 mod verdict;
