@@ -5,6 +5,7 @@
 pub(crate) mod simulated;
 pub(crate) mod tsm;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use strongroom_channel::attest::{Collection, CollectionKind, Record, indicator};
@@ -69,10 +70,11 @@ pub fn detect() -> Result<Arc<dyn EvidenceSource>, EvidenceError> {
     tsm::TsmSource::detect().map(|source| Arc::new(source) as Arc<dyn EvidenceSource>)
 }
 
-/// Whether this machine is a confidential VM; a simulated platform refuses to start there.
+/// Whether this machine is a confidential VM, as its file system (under `root`, which is `/`)
+/// shows; a program that can simulate refuses to serve there.
 #[must_use]
-pub fn hardware_present() -> bool {
-    tsm::present()
+pub fn hardware_present(root: &Path) -> bool {
+    tsm::present(root)
 }
 
 impl Collected {

@@ -14,6 +14,7 @@ use strongroom_channel::binding::Class;
 use super::{Collected, EvidenceError, EvidenceSource};
 
 const REPORTS: &str = "/sys/kernel/config/tsm/report";
+/// What only a confidential VM has.
 const DEVICES: [&str; 2] = ["/dev/sev-guest", "/dev/tdx_guest"];
 /// The kernel's name for SEV-SNP.
 const SEV_GUEST: &str = "sev_guest";
@@ -23,9 +24,9 @@ pub(crate) struct TsmSource {
     root: PathBuf,
 }
 
-/// Whether any known device of a confidential VM is there.
-pub(crate) fn present() -> bool {
-    DEVICES.iter().any(|device| Path::new(device).exists())
+/// Whether anything that only a confidential VM has is there, in the file system under `root`.
+pub(crate) fn present(root: &Path) -> bool {
+    DEVICES.iter().chain([&REPORTS]).any(|path| root.join(path.trim_start_matches('/')).exists())
 }
 
 impl TsmSource {
