@@ -14,6 +14,8 @@ use crate::arguments::Serve;
 use crate::exit_code::Exit;
 use crate::output::{Failure, Output};
 use crate::signals;
+#[cfg(feature = "simulated")]
+use crate::simulated::Launched;
 
 pub(crate) async fn run(arguments: Serve, output: Output) -> Result<Exit, Failure> {
     let config = config(&arguments)?;
@@ -92,25 +94,23 @@ fn lacking(report: &ProtectionReport) -> Vec<&'static str> {
 /// `root` is where the machine's file system begins.
 #[cfg(feature = "simulated")]
 fn source(arguments: &Serve, config: &Config, root: &Path) -> Result<Arc<dyn EvidenceSource>, Failure> {
-    use strongroom_runtime::{SimulatedSource, hardware_present};
-    use strongroom_simulated_platform::SimulatedDevice;
+    use strongroom_runtime::hardware_present;
 
     // A program that can simulate does not run where it could be mistaken (protocol.md A18).
     if hardware_present(root) {
         return Err(failure(&StartError::SimulatedOnHardware));
     }
-    let Some(directory) = arguments.device.as_ref().filter(|_| arguments.simulated.is_some()) else {
+    let (Some(platform), Some(directory)) = (&arguments.simulated, &arguments.device) else {
         return strongroom_runtime::detect().map_err(|error| failure(&error.into()));
     };
     let image = match &arguments.simulated_image {
         Some(image) => image.clone(),
         None => std::env::current_exe().map_err(|e| Failure::new(Exit::Failed, "IO", e))?,
     };
-    let device = SimulatedDevice::from_directory(directory)
-        .map_err(|error| Failure::caused(Exit::Failed, "SIMULATED_DEVICE", &error))?
-        .with_measurement(crate::model::measured_image(&image)?)
-        .with_host_data(config.digest());
-    Ok(Arc::new(SimulatedSource::new(device)))
+    let launched = Launched { image: crate::model::measured_image(&image)?, configuration: config.digest() };
+    let machine =
+        launched.on(platform, directory).map_err(|error| Failure::caused(Exit::Failed, "SIMULATED_DEVICE", &error))?;
+    Ok(Arc::new(strongroom_runtime::SimulatedSource::new(machine)))
 }
 
 #[cfg(not(feature = "simulated"))]
