@@ -55,3 +55,53 @@ mod sealed {
     impl Sealed for super::Hardware {}
     impl Sealed for super::Simulated {}
 }
+
+/// Each kind of root judges its own class:
+///
+/// ```
+/// use strongroom_attestation::*;
+/// fn each_class_has_its_own_roots(
+///     (evidence, bag): (&Evidence, &Endorsements),
+///     (policy, expected): (&Policy, &Expected),
+///     (vendors, development): (&HardwareAnchors, &DevelopmentAnchors),
+/// ) -> (Appraisal<Hardware>, Appraisal<Simulated>) {
+///     let now = UnixTime::from_secs(0);
+///     (
+///         verify::<Hardware>(evidence, bag, vendors, policy, expected, now),
+///         verify::<Simulated>(evidence, bag, development, policy, expected, now),
+///     )
+/// }
+/// ```
+///
+/// Development roots cannot be given where hardware is judged:
+///
+/// ```compile_fail
+/// use strongroom_attestation::*;
+/// fn development_roots_do_not_judge_hardware(
+///     (evidence, bag): (&Evidence, &Endorsements),
+///     (policy, expected): (&Policy, &Expected),
+///     development: &DevelopmentAnchors,
+/// ) -> Appraisal<Hardware> {
+///     verify::<Hardware>(evidence, bag, development, policy, expected, UnixTime::from_secs(0))
+/// }
+/// ```
+///
+/// Nor is a simulated verdict one of hardware:
+///
+/// ```compile_fail
+/// use strongroom_attestation::*;
+/// fn a_simulated_verdict_is_not_one_of_hardware(verdict: Verdict<Simulated>) -> Verdict<Hardware> {
+///     verdict
+/// }
+/// ```
+///
+/// And a verdict, or a vendor's root, is nothing that anybody else can make:
+///
+/// ```compile_fail
+/// use strongroom_attestation::*;
+/// fn a_root_from_elsewhere_is_no_vendor_s(root: &[u8]) -> HardwareAnchors {
+///     HardwareAnchors::new(root).unwrap()
+/// }
+/// ```
+#[cfg(doctest)]
+struct Separation;

@@ -102,7 +102,7 @@ pub(crate) struct Serve {
     pub(crate) strict: bool,
     /// Run on a simulated platform (development only): its evidence cannot pass for real.
     #[cfg(feature = "simulated")]
-    #[arg(long, value_name = "PLATFORM", value_parser = ["snp"], requires = "device")]
+    #[arg(long, value_name = "PLATFORM", value_parser = ["snp", "tdx", "azure"], requires = "device")]
     pub(crate) simulated: Option<String>,
     /// The simulated device's directory.
     #[cfg(feature = "simulated")]
@@ -243,9 +243,9 @@ pub(crate) enum Broker {
         /// A development broker: it releases to simulated platforms only.
         #[arg(long, requires = "development_root")]
         development: bool,
-        /// The development vendor's root certificate (DER).
+        /// The development vendor's root certificate (DER); once for each vendor of a platform.
         #[arg(long, value_name = "FILE", requires = "development")]
-        development_root: Option<PathBuf>,
+        development_root: Vec<PathBuf>,
     },
     /// Answer instances.
     Serve {

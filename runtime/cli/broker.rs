@@ -21,8 +21,8 @@ pub(crate) async fn run(command: arguments::Broker, output: Output) -> Result<Ex
     use arguments::Broker as Command;
     match command {
         Command::Init { place, tenant, deployment, kek, development, development_root } => {
-            let root = development.then_some(development_root).flatten();
-            init(&place.dir, tenant, &deployment, kek, root, output)
+            let environment = if development { Environment::Development } else { Environment::Production };
+            init(&place.dir, tenant, &deployment, kek, (environment, &development_root), output)
         }
         Command::Serve { place, listen } => serve(&place.dir, &listen, output).await,
         Command::Deposit { place, sealed, publisher } => {
@@ -76,17 +76,16 @@ fn init(
     tenant: String,
     deployment: &str,
     kek_file: Option<PathBuf>,
-    development_root: Option<PathBuf>,
+    (environment, development_roots): (Environment, &[PathBuf]),
     output: Output,
 ) -> Result<Exit, Failure> {
     let deployment = DeploymentId::parse(deployment)
         .map_err(|_| Failure::usage(format!("`{deployment}` is no lower-case DNS label such as bank-prod")))?;
-    let development_anchor =
-        development_root.map(|path| fs::read(&path).map_err(|e| Failure::file(&path, &e))).transpose()?;
+    let roots = development_roots.iter().map(|path| fs::read(path).map_err(|e| Failure::file(path, &e)));
+    let development_anchors = roots.collect::<Result<Vec<_>, _>>()?;
     // As typed, not as the broker's directory would have it: a relative path starts here.
     let kek_file = kek_file.map(|path| std::path::absolute(&path).map_err(|e| Failure::file(&path, &e))).transpose()?;
-    let environment = if development_anchor.is_some() { Environment::Development } else { Environment::Production };
-    let options = InitOptions { tenant, deployment, environment, kek_file, development_anchor };
+    let options = InitOptions { tenant, deployment, environment, kek_file, development_anchors };
     let broker = Broker::init(dir, options).map_err(|e| failure(&e))?;
     let trust_root = format!("sha256:{}", hex::encode(broker.trust_root()));
     let broker_key = hex::encode(broker.broker_key().to_bytes());

@@ -27,6 +27,8 @@ mod receipt;
 #[cfg(feature = "serve")]
 mod serve;
 mod signals;
+#[cfg(all(feature = "serve", feature = "simulated"))]
+mod simulated;
 #[cfg(feature = "client")]
 mod trust;
 #[cfg(feature = "client")]

@@ -24,7 +24,7 @@ fn a_wrong_command_line_is_a_usage_error() {
     for arguments in [
         &["frobnicate"][..],
         &["serve"],
-        &["serve", "--config", "server.toml", "--simulated", "tdx"],
+        &["serve", "--config", "server.toml", "--simulated", "sgx"],
         &["serve", "--config", "server.toml", "--simulated", "snp"],
         &["broker", "revoke", "--dir", "broker"],
         &["--json", "frobnicate"],
