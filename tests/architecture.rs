@@ -121,26 +121,22 @@ fn dependencies_point_only_as_drawn() {
 fn the_client_alone_links_neither_engine_nor_sandbox() {
     let features = [("client", &["candle-core", "wasmtime", "redb"][..]), ("broker", &["candle-core", "wasmtime"][..])];
     for (feature, banned) in features {
-        let out = cargo(&[
-            "tree",
-            "--offline",
-            "--locked",
-            "-p",
-            "strongroom",
-            "--no-default-features",
-            "--features",
-            feature,
-            "-e",
-            "normal",
-            "--prefix",
-            "none",
-            "--format",
-            "{p}",
-        ]);
+        let linked = linked(&["--no-default-features", "--features", feature]);
         for ban in banned {
-            let linked = out.lines().any(|line| line.split(' ').next() == Some(*ban));
-            assert!(!linked, "--features {feature} links {ban}");
+            assert!(!linked.contains(*ban), "--features {feature} links {ban}");
         }
+    }
+}
+
+/// A release image cannot simulate: the crate is not there.
+#[test]
+fn a_release_image_knows_no_simulation() {
+    let simulation = "strongroom-simulated-platform";
+    assert!(linked(&[]).contains(simulation), "a development build has it");
+    for roles in ["serve", "broker", "client", "serve,broker,client"] {
+        let linked = linked(&["--no-default-features", "--features", roles]);
+        assert!(linked.contains("strongroom-attestation"), "{roles}: this is not the tree that was asked for");
+        assert!(!linked.contains(simulation), "--features {roles} links {simulation}");
     }
 }
 
@@ -212,6 +208,14 @@ fn the_readme_has_the_map() {
             assert!(allowed.contains(&name.as_str()), "{name}/ has no place at the top level");
         }
     }
+}
+
+/// Names of the crates that the command links with these flags.
+fn linked(flags: &[&str]) -> BTreeSet<String> {
+    let tree =
+        ["tree", "--offline", "--locked", "-p", "strongroom", "-e", "normal", "--prefix", "none", "--format", "{p}"];
+    let out = cargo(&[&tree[..], flags].concat());
+    out.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
 /// The packages and normal dependencies of this workspace, from `cargo metadata`.

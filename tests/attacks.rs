@@ -2,6 +2,7 @@
 //! its own code.
 
 mod elsewhere;
+mod platforms;
 mod start;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use strongroom_engine::Script;
 use strongroom_simulated_platform::SimulatedDevice;
 
 use crate::support::gateway::{Change, Cheat, Gateway};
+use crate::support::machines::Platform;
 use crate::support::system::{Blueprint, CHAT, Client, System, chat, http, said, streamed};
 
 const GATEWAY: &str = "/.well-known/ohttp-gateway";
@@ -32,7 +34,11 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let system = Blueprint::scripted(|| Script::says("Good morning.")).start().await;
+        Self::on(Platform::Snp).await
+    }
+
+    async fn on(platform: Platform) -> Self {
+        let system = Blueprint::scripted(|| Script::says("Good morning.")).on(platform).start().await;
         let gateway = Gateway::before(&system.url).await;
         let client = system.client_at(&gateway.url);
         assert_eq!(said(&client.ask("Say good morning.").await.unwrap()), "Good morning.");

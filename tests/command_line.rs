@@ -8,6 +8,7 @@ mod brokers;
 mod clients;
 mod collateral;
 mod demo;
+mod deny_lists;
 mod deployment;
 mod evidence;
 mod fetching;

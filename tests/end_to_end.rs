@@ -10,6 +10,7 @@ use strongroom_enclave_loader::release::End;
 use strongroom_engine::{Gate, Script};
 
 use crate::support::gateway::Gateway;
+use crate::support::machines::Platform;
 use crate::support::source::CountedSource;
 use crate::support::system::{Blueprint, CHAT, MODEL, System, chat, said, streamed};
 
@@ -37,6 +38,38 @@ async fn a_whole_chat_through_the_proxy() {
     let count = |name: &str| answer["usage"][name].as_u64().unwrap();
     assert!(count("prompt_tokens") > 0 && count("completion_tokens") > 0);
     assert_eq!(count("total_tokens"), count("prompt_tokens") + count("completion_tokens"));
+}
+
+/// Release, session, an answer and its receipt, on the platforms that are not SNP.
+#[tokio::test]
+async fn a_chat_and_its_receipt_on_every_other_platform() {
+    for platform in [Platform::Tdx, Platform::AzureSnp, Platform::AzureTdx] {
+        let system = Blueprint::scripted(|| Script::says("Good morning.")).on(platform).start().await;
+        let [lease] = &system.broker.leases().unwrap()[..] else { panic!("one lease") };
+        assert!(lease.in_force && lease.platform.is_some(), "{platform:?}: {lease:?}");
+
+        let client = system.client();
+        let mut answer = client.post(CHAT, &chat("Say good morning.")).await.unwrap();
+        let content = answer.collect().await.unwrap();
+        assert_eq!(said(&serde_json::from_slice(&content).unwrap()), "Good morning.", "{platform:?}");
+        assert!(client.keeper.session().await.unwrap().is_simulated(), "{platform:?}");
+        let receipt = &answer.receipt().unwrap().receipt;
+        assert_eq!(receipt.model_id, system.model_id, "{platform:?}");
+        assert!(receipt.covers(chat("Say good morning.").to_string().as_bytes(), &content), "{platform:?}");
+
+        system.wait(1_801).await;
+        let [renewed] = &system.broker.leases().unwrap()[..] else { panic!("one lease") };
+        assert!(renewed.in_force && renewed.expires > lease.expires, "{platform:?}: {renewed:?}");
+
+        // Evidence under a paravisor needs both vendors' roots; no root that is listed is idle.
+        let roots = &system.trust.development_anchors;
+        for left_out in 0..roots.len() {
+            let mut trust = system.trust.clone();
+            trust.development_anchors.remove(left_out);
+            let refused = system.connector_trusting(&system.url, trust, true).connect().await.err().unwrap();
+            assert_eq!(refused.code(), "CHAIN", "{platform:?} without root {left_out}");
+        }
+    }
 }
 
 #[tokio::test]

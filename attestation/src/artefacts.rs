@@ -225,7 +225,8 @@ fn kind_of(bytes: &[u8]) -> ArtefactKind {
         ArtefactKind::TpmQuote
     } else if SnpReport::looks_like(bytes) {
         ArtefactKind::SnpReport
-    } else if first_is(b"[") {
+    } else if first_is(b"[") && std::str::from_utf8(bytes).is_ok() {
+        // A raw signature may begin with any byte, but is no text.
         ArtefactKind::PcrValues
     } else if first_is(b"{") && json::is_evidence(bytes) {
         ArtefactKind::EvidenceJson
@@ -270,4 +271,19 @@ impl fmt::Display for ArtefactKind {
 
 fn malformed(detail: String) -> Refusal {
     Refusal::new(Code::Parse, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raw_signature_is_one_whatever_it_begins_with() {
+        for first in 0..=u8::MAX {
+            let mut signature = vec![0xA5; 256];
+            signature[0] = first;
+            let kind = Artefacts::default().add(&signature).map_err(|refusal| refusal.to_string());
+            assert_eq!(kind, Ok(ArtefactKind::TpmSignature), "{first:#04x}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::deny::{is_of_denied_platform, is_of_deny_list};
 use crate::error::{Code, State};
 use crate::examine::{AttestationResult, Status};
 
@@ -66,7 +67,9 @@ impl AttestationResult {
     /// A named platform, or one that shows none of those that the policy names.
     fn identity(&self) -> i8 {
         let named = self.checks.iter().find(|check| check.title == "platform").map(|check| check.state);
+        let denied = self.checks.iter().any(|check| is_of_denied_platform(check) && check.state == State::Fail);
         match named {
+            _ if denied => CONTRAINDICATED,
             Some(State::Pass) => AFFIRMING,
             Some(State::Fail) => CONTRAINDICATED,
             Some(State::Skip) | None => NONE,
@@ -92,9 +95,9 @@ impl AttestationResult {
         }
     }
 
-    /// Whether a check of this code compared something and passed.
+    /// Whether a check of this code compared something with what is wanted and passed.
     fn compared(&self, code: Code) -> bool {
-        self.checks.iter().any(|check| check.code == code && check.state == State::Pass)
+        self.checks.iter().any(|check| check.code == code && check.state == State::Pass && !is_of_deny_list(check))
     }
 
     fn failed(&self, code: Code) -> bool {

@@ -39,6 +39,7 @@ mod claims;
 mod class;
 pub mod crypto;
 mod cursor;
+mod deny;
 mod der;
 mod ear;
 mod endorsements;
@@ -52,6 +53,7 @@ pub mod measure;
 mod pinned;
 mod pki;
 mod policy;
+mod remembered;
 mod snp;
 mod tdx;
 mod trail;
@@ -67,6 +69,7 @@ pub use azure::{
 };
 pub use claims::{AuthenticatedClaims, Platform};
 pub use class::{Class, Hardware, Simulated};
+pub use deny::{Denied, DeniedSubject, DenyList};
 pub use endorsements::{Endorsement, Endorsements};
 pub use error::{Check, Code, Refusal, State};
 pub use event_log::EventLog;
@@ -75,6 +78,7 @@ pub use examine::{AttestationResult, Examination, Status, examine};
 pub use expected::Expected;
 pub use hex_bytes::HexBytes;
 pub use policy::{PlatformIdentity, Policy, PolicyError};
+pub use remembered::Remembered;
 pub use snp::{
     AbiVersion, Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, MinimumTcb, PlatformInfo, Product, SigningKey,
     SnpClaims, SnpPolicy, SnpReport, Tcb,
@@ -84,4 +88,4 @@ pub use trail::Expiry;
 pub use trust_anchors::{DevelopmentAnchors, HardwareAnchors};
 pub use unix_time::UnixTime;
 pub use verdict::Verdict;
-pub use verify::{Appraisal, verify};
+pub use verify::{Appraisal, verify, verify_remembering};

@@ -5,13 +5,14 @@ use thiserror::Error;
 
 use crate::azure::AzurePolicy;
 use crate::claims::Platform;
+use crate::deny::DenyList;
 use crate::hex_bytes::HexBytes;
 use crate::snp::{HIGHEST_VMPL, NO_MIGRATION_AGENT, Product, SnpPolicy};
 use crate::tdx::{TcbStatus, TdxPolicy};
 
 /// A platform identity as a policy names it: an SNP CHIP_ID of 64 bytes, the 8 bytes of a Turin
 /// HWID, or the 16 bytes of a PPID (TDX), in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PlatformIdentity(#[serde(with = "hex::serde")] pub Vec<u8>);
 
@@ -49,6 +50,13 @@ pub struct Policy {
     pub tdx: TdxPolicy,
     /// Requirements on the paravisor and virtual TPM of an Azure confidential machine.
     pub azure: AzurePolicy,
+    /// What is refused whatever else holds; written as `[deny]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny: Option<DenyList>,
+    /// The same, from feeds that are signed on their own (docs/specs/deny-list.md): added by whoever
+    /// verifies, and no part of the policy's text.
+    #[serde(skip)]
+    pub deny_feeds: Vec<DenyList>,
 }
 
 /// Why a policy text is not a policy.
@@ -73,6 +81,10 @@ pub enum PolicyError {
     },
 }
 
+/// Bytes of text that are read: thousands of pinned values. TOML's reader can take a thousand times the
+/// memory of its text.
+const MAX_TEXT: usize = 256 << 10;
+
 impl Policy {
     /// What a serving deployment wants: no debugging, no migration, VMPL 0, a chip that shows its
     /// identity, and no product line whose root is broken. Measurements are not pinned.
@@ -88,6 +100,8 @@ impl Policy {
             snp: SnpPolicy::strict(),
             tdx: TdxPolicy::strict(),
             azure: AzurePolicy::strict(),
+            deny: None,
+            deny_feeds: Vec::new(),
         }
     }
 
@@ -111,6 +125,10 @@ impl Policy {
 
     /// Reads a policy from TOML text.
     pub fn from_toml(text: &str) -> Result<Policy, PolicyError> {
+        if text.len() > MAX_TEXT {
+            let message = format!("{} bytes, wanted at most {MAX_TEXT}", text.len());
+            return Err(PolicyError::Text { message });
+        }
         let policy: Policy = toml::from_str(text).map_err(|error| PolicyError::Text { message: error.to_string() })?;
         policy.check()?;
         Ok(policy)
@@ -123,6 +141,11 @@ impl Policy {
     )]
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("every field of a policy has a TOML form")
+    }
+
+    /// Every deny list: each is asked.
+    pub(crate) fn deny_lists(&self) -> impl Iterator<Item = &DenyList> {
+        self.deny.iter().chain(&self.deny_feeds)
     }
 
     /// Values that the types allow and that can never be meant.

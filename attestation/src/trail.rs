@@ -1,9 +1,10 @@
-//! The numbered list of checks, in the order they were made, and how long what they rest on lasts.
+//! The numbered list of checks, in the order they were made, what they rest on, and how long that lasts.
 
 use serde::Serialize;
 
 use crate::error::{Check, State};
 use crate::unix_time::UnixTime;
+use crate::x509::Certificate;
 
 /// Checks so far. While authenticating, the first failure ends the trail: nothing after it would
 /// mean anything.
@@ -11,6 +12,15 @@ use crate::unix_time::UnixTime;
 pub(crate) struct Trail {
     checks: Vec<Check>,
     expiries: Vec<Expiry>,
+    fingerprints: Vec<[u8; 32]>,
+}
+
+/// What a trail holds at its end.
+pub(crate) struct Parts {
+    pub(crate) checks: Vec<Check>,
+    pub(crate) expiries: Vec<Expiry>,
+    /// SHA-256 of every certificate that was used, in every form that holds.
+    pub(crate) fingerprints: Vec<[u8; 32]>,
 }
 
 /// Something that a verdict rests on, and its last moment.
@@ -35,6 +45,11 @@ impl Trail {
         self.expiries.push(Expiry { what: what.to_owned(), until });
     }
 
+    /// Notes the certificates of a path that was taken, its root too.
+    pub(crate) fn rests_on<'a>(&mut self, certificates: impl IntoIterator<Item = &'a Certificate>) {
+        self.fingerprints.extend(certificates.into_iter().flat_map(Certificate::fingerprints));
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.checks.len()
     }
@@ -44,7 +59,7 @@ impl Trail {
         self.checks
     }
 
-    pub(crate) fn into_parts(self) -> (Vec<Check>, Vec<Expiry>) {
-        (self.checks, self.expiries)
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts { checks: self.checks, expiries: self.expiries, fingerprints: self.fingerprints }
     }
 }

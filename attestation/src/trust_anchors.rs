@@ -5,6 +5,8 @@ mod development;
 mod intel;
 mod microsoft;
 
+use std::sync::LazyLock;
+
 use crate::error::{Code, Refusal};
 use crate::unix_time::UnixTime;
 use crate::x509::{Certificate, PublicKey};
@@ -38,10 +40,14 @@ pub(crate) struct VendorRoot {
 }
 
 /// The vendors' roots that are compiled in; the only way to a hardware verdict.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct HardwareAnchors {
-    roots: Roots,
+    roots: &'static Roots,
 }
+
+/// Read once: they are part of the program, and never change.
+static COMPILED_IN: LazyLock<Roots> =
+    LazyLock::new(|| Roots { snp: amd::roots(), intel: intel::roots(), vtpm: microsoft::roots() });
 
 /// Roots of simulated vendors; they lead only to simulated verdicts.
 #[derive(Clone, Debug)]
@@ -53,11 +59,11 @@ impl HardwareAnchors {
     /// The roots that this build carries: AMD's ARK-Milan, ARK-Genoa and ARK-Turin, Intel SGX Root
     /// CA, and Azure Virtual TPM Root Certificate Authority 2023.
     pub fn compiled_in() -> HardwareAnchors {
-        HardwareAnchors { roots: Roots { snp: amd::roots(), intel: intel::roots(), vtpm: microsoft::roots() } }
+        HardwareAnchors { roots: &COMPILED_IN }
     }
 
     pub(crate) fn roots(&self) -> &Roots {
-        &self.roots
+        self.roots
     }
 }
 

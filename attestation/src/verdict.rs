@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::claims::AuthenticatedClaims;
 use crate::class::Class;
+use crate::deny::is_of_deny_list;
 use crate::error::{Check, Code, State};
 
 /// Authentic evidence that met a policy. Only [`crate::Appraisal::into_verdict`] makes one, and
@@ -59,7 +60,8 @@ impl<K: Class> Verdict<K> {
     }
 
     fn status(&self) -> &'static str {
-        let compared = self.checks.iter().any(|check| check.code == Code::Measurement && check.state == State::Pass);
+        let is_of_wanted = |check: &&Check| check.code == Code::Measurement && !is_of_deny_list(check);
+        let compared = self.checks.iter().filter(is_of_wanted).any(|check| check.state == State::Pass);
         match K::NAME {
             "hw" if self.bound && compared => "affirming",
             "hw" => "warning",

@@ -4,16 +4,21 @@ use std::marker::PhantomData;
 
 use crate::claims::{AuthenticatedClaims, Platform, PlatformClaims};
 use crate::class::{Anchored, Class};
+use crate::deny::{self, DenyList};
 use crate::endorsements::Endorsements;
 use crate::error::{Check, Code, Refusal};
 use crate::event_log;
 use crate::evidence::Evidence;
 use crate::expected::Expected;
 use crate::policy::Policy;
-use crate::trail::{Expiry, Trail};
+use crate::remembered::Remembered;
+use crate::trail::{Expiry, Parts, Trail};
 use crate::unix_time::UnixTime;
 use crate::verdict::Verdict;
 use crate::{azure, snp, tdx};
+
+/// Signatures that are remembered within one verification.
+const SIGNATURES_OF_ONE: usize = 64;
 
 /// Verifies `evidence` under the roots in `anchors` at the time `now`, with certificates and
 /// collateral from `endorsements`, for the conversation in `expected`, against `policy`.
@@ -24,6 +29,7 @@ use crate::{azure, snp, tdx};
 /// 2. The report data, or the virtual TPM's nonce, is compared.
 /// 3. Every requirement of the policy is answered.
 /// 4. Event logs are replayed to the registers.
+/// 5. The policy's deny lists are asked.
 ///
 /// Nothing is read but the arguments.
 pub fn verify<K: Class>(
@@ -34,9 +40,25 @@ pub fn verify<K: Class>(
     expected: &Expected,
     now: UnixTime,
 ) -> Appraisal<K> {
+    // For this call alone: Intel's root signs three things that are asked for several times.
+    let remembered = Remembered::new(SIGNATURES_OF_ONE);
+    verify_remembering(evidence, endorsements, anchors, policy, expected, now, &remembered)
+}
+
+/// [`verify`], without verifying again those of the endorsements' signatures that `remembered` has; and
+/// with the same answer.
+pub fn verify_remembering<K: Class>(
+    evidence: &Evidence,
+    endorsements: &Endorsements,
+    anchors: &K::Anchors,
+    policy: &Policy,
+    expected: &Expected,
+    now: UnixTime,
+    remembered: &Remembered,
+) -> Appraisal<K> {
     let mut trail = Trail::default();
     let bag = endorsements;
-    let anchored = K::anchored(anchors);
+    let anchored = K::anchored(anchors, remembered);
     let authenticated = match evidence {
         Evidence::Snp(report) => {
             let require_revocation = policy.require_revocation;
@@ -57,11 +79,17 @@ pub fn verify<K: Class>(
         Evidence::Azure(evidence) => authenticated_azure(&mut trail, evidence, (bag, anchored), policy, expected, now),
     };
     let bound = expected.binds(evidence);
-    let (mut checks, expiries) = trail.into_parts();
+    let Parts { mut checks, mut expiries, fingerprints } = trail.into_parts();
     let claims = authenticated.map(|(answers, claims, valid_until)| {
+        let mut valid_until = valid_until;
+        for until in policy.deny_lists().filter_map(DenyList::not_after) {
+            valid_until = valid_until.min(until);
+            expiries.push(Expiry { what: "deny list".to_owned(), until });
+        }
         let claims = AuthenticatedClaims::new(claims, policy, valid_until);
         checks.extend(answers);
         checks.push(platform(claims.platform(), policy));
+        checks.extend(deny::answer(&claims, &fingerprints, policy, now));
         claims
     });
     Appraisal { checks, expiries, claims, policy_name: policy.name.clone(), bound, class: PhantomData }

@@ -54,6 +54,10 @@ pub(crate) enum Command {
     #[cfg(feature = "client")]
     #[command(subcommand)]
     Collateral(crate::collateral::Collateral),
+    /// What is no longer trusted, as a signed list that verifiers ask.
+    #[cfg(feature = "client")]
+    #[command(subcommand)]
+    DenyList(crate::deny_list::DenyListCommand),
     /// Seal models, and look at sealed ones.
     #[cfg(any(feature = "broker", feature = "serve"))]
     #[command(subcommand)]
@@ -98,7 +102,7 @@ pub(crate) struct Serve {
     pub(crate) strict: bool,
     /// Run on a simulated platform (development only): its evidence cannot pass for real.
     #[cfg(feature = "simulated")]
-    #[arg(long, value_name = "PLATFORM", value_parser = ["snp"], requires = "device")]
+    #[arg(long, value_name = "PLATFORM", value_parser = ["snp", "tdx", "azure"], requires = "device")]
     pub(crate) simulated: Option<String>,
     /// The simulated device's directory.
     #[cfg(feature = "simulated")]
@@ -122,9 +126,12 @@ pub(crate) struct Trust {
     /// Accept evidence of a simulated platform, which proves nothing about real hardware.
     #[arg(long)]
     pub(crate) accept_simulated: bool,
-    /// Where pinned roots and seen trust files are remembered [default: the user's state directory].
+    /// Where pinned roots, seen trust files and seen deny lists are remembered [default: the user's state directory].
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+    #[cfg(feature = "client")]
+    #[command(flatten)]
+    pub(crate) denied: crate::deny_list::DenyListArguments,
 }
 
 #[derive(Args)]
@@ -236,9 +243,9 @@ pub(crate) enum Broker {
         /// A development broker: it releases to simulated platforms only.
         #[arg(long, requires = "development_root")]
         development: bool,
-        /// The development vendor's root certificate (DER).
+        /// The development vendor's root certificate (DER); once for each vendor of a platform.
         #[arg(long, value_name = "FILE", requires = "development")]
-        development_root: Option<PathBuf>,
+        development_root: Vec<PathBuf>,
     },
     /// Answer instances.
     Serve {

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::arguments::{self, ApiKey, LogCommand, TrustCommand};
 use crate::exit_code::Exit;
-use crate::model::parse_key;
+use crate::key_file;
 use crate::output::{Failure, Output, with_causes};
 use crate::signals;
 
@@ -21,13 +21,14 @@ pub(crate) async fn run(command: arguments::Broker, output: Output) -> Result<Ex
     use arguments::Broker as Command;
     match command {
         Command::Init { place, tenant, deployment, kek, development, development_root } => {
-            let root = development.then_some(development_root).flatten();
-            init(&place.dir, tenant, &deployment, kek, root, output)
+            let environment = if development { Environment::Development } else { Environment::Production };
+            init(&place.dir, tenant, &deployment, kek, (environment, &development_root), output)
         }
         Command::Serve { place, listen } => serve(&place.dir, &listen, output).await,
         Command::Deposit { place, sealed, publisher } => {
             let broker = open(&place.dir)?;
-            let deposited = broker.deposit(&sealed, &parse_key(&publisher)?, None).map_err(|e| failure(&e))?;
+            let deposited =
+                broker.deposit(&sealed, &key_file::parse_public(&publisher)?, None).map_err(|e| failure(&e))?;
             let text = format!("took in {} keys of {}", deposited.keys, deposited.model.name);
             output.result(&deposited, text);
             Ok(Exit::Done)
@@ -75,17 +76,16 @@ fn init(
     tenant: String,
     deployment: &str,
     kek_file: Option<PathBuf>,
-    development_root: Option<PathBuf>,
+    (environment, development_roots): (Environment, &[PathBuf]),
     output: Output,
 ) -> Result<Exit, Failure> {
     let deployment = DeploymentId::parse(deployment)
         .map_err(|_| Failure::usage(format!("`{deployment}` is no lower-case DNS label such as bank-prod")))?;
-    let development_anchor =
-        development_root.map(|path| fs::read(&path).map_err(|e| Failure::file(&path, &e))).transpose()?;
+    let roots = development_roots.iter().map(|path| fs::read(path).map_err(|e| Failure::file(path, &e)));
+    let development_anchors = roots.collect::<Result<Vec<_>, _>>()?;
     // As typed, not as the broker's directory would have it: a relative path starts here.
     let kek_file = kek_file.map(|path| std::path::absolute(&path).map_err(|e| Failure::file(&path, &e))).transpose()?;
-    let environment = if development_anchor.is_some() { Environment::Development } else { Environment::Production };
-    let options = InitOptions { tenant, deployment, environment, kek_file, development_anchor };
+    let options = InitOptions { tenant, deployment, environment, kek_file, development_anchors };
     let broker = Broker::init(dir, options).map_err(|e| failure(&e))?;
     let trust_root = format!("sha256:{}", hex::encode(broker.trust_root()));
     let broker_key = hex::encode(broker.broker_key().to_bytes());

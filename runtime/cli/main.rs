@@ -10,8 +10,11 @@ mod collateral;
 #[cfg(all(feature = "serve", feature = "broker", feature = "client", feature = "simulated"))]
 mod demo;
 #[cfg(feature = "client")]
+mod deny_list;
+#[cfg(feature = "client")]
 mod evidence;
 mod exit_code;
+mod key_file;
 #[cfg(feature = "client")]
 mod measure;
 #[cfg(any(feature = "broker", feature = "serve"))]
@@ -24,6 +27,8 @@ mod receipt;
 #[cfg(feature = "serve")]
 mod serve;
 mod signals;
+#[cfg(all(feature = "serve", feature = "simulated"))]
+mod simulated;
 #[cfg(feature = "client")]
 mod trust;
 #[cfg(feature = "client")]
@@ -95,7 +100,10 @@ async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Receipt(command) => receipt::run(command, output),
         #[cfg(feature = "client")]
         Command::Measure(command) => measure::run(command, output),
+        #[cfg(feature = "client")]
         Command::Collateral(command) => collateral::run(command, output).await,
+        #[cfg(feature = "client")]
+        Command::DenyList(command) => deny_list::run(command, output),
         #[cfg(any(feature = "broker", feature = "serve"))]
         Command::Model(command) => model::run(command, output),
         #[cfg(feature = "broker")]

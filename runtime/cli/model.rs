@@ -5,12 +5,13 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use strongroom_channel::cose::{SigningKey, VerifyingKey};
+use strongroom_channel::cose::SigningKey;
 use strongroom_channel::trust_file::Environment;
 use strongroom_enclave_loader::{DepositPublicKey, LoadError, Progress, SealError, SealOptions};
 
 use crate::arguments::Model;
 use crate::exit_code::Exit;
+use crate::key_file;
 use crate::output::{Failure, Output};
 
 pub(crate) fn run(command: Model, output: Output) -> Result<Exit, Failure> {
@@ -27,9 +28,7 @@ pub(crate) fn run(command: Model, output: Output) -> Result<Exit, Failure> {
 }
 
 fn publisher_key(file: &Path, output: Output) -> Result<Exit, Failure> {
-    let key = SigningKey::generate();
-    write_secret(file, hex::encode(*key.seed()).as_bytes())?;
-    let public = hex::encode(key.verifying_key().to_bytes());
+    let public = hex::encode(key_file::generate(file)?.to_bytes());
     output.result(&json!({ "publisher": public }), &public);
     Ok(Exit::Done)
 }
@@ -60,7 +59,8 @@ fn seal(source: &Path, destination: &Path, options: &SealOptions<'_>, output: Ou
 }
 
 fn inspect(sealed: &Path, publisher: &str, output: Output) -> Result<Exit, Failure> {
-    let manifest = strongroom_enclave_loader::open_manifest(sealed, &parse_key(publisher)?).map_err(|e| loading(&e))?;
+    let manifest = strongroom_enclave_loader::open_manifest(sealed, &key_file::parse_public(publisher)?)
+        .map_err(|e| loading(&e))?;
     let description = manifest.description();
     let text = serde_json::to_string_pretty(&description).unwrap_or_default();
     output.result(&description, text);
@@ -74,23 +74,12 @@ pub(crate) fn measured_image(image: &Path) -> Result<[u8; 48], Failure> {
     Ok(strongroom_simulated_platform::launch_measurement(&bytes))
 }
 
-/// A public key in hexadecimal.
-pub(crate) fn parse_key(text: &str) -> Result<VerifyingKey, Failure> {
-    let mut bytes = [0; 32];
-    let wrong = || Failure::usage(format!("`{text}` is no public key: 64 hexadecimal digits are wanted"));
-    hex::decode_to_slice(text, &mut bytes).map_err(|_| wrong())?;
-    VerifyingKey::from_bytes(&bytes).map_err(|_| wrong())
-}
-
 fn read_signing_key(file: &Path) -> Result<SigningKey, Failure> {
-    let text = zeroize::Zeroizing::new(fs::read(file).map_err(|e| Failure::file(file, &e))?);
-    let mut seed = zeroize::Zeroizing::new([0; 32]);
-    hex::decode_to_slice(text.trim_ascii(), seed.as_mut_slice()).map_err(|_| {
+    key_file::read(file)?.ok_or_else(|| {
         let message =
             format!("{} is no publisher's key; make one with `strongroom model publisher-key`", file.display());
         Failure::new(Exit::Malformed, "PUBLISHER_KEY", message)
-    })?;
-    Ok(SigningKey::from_seed(*seed))
+    })
 }
 
 fn read_deposit_key(file: &Path) -> Result<DepositPublicKey, Failure> {
@@ -102,22 +91,6 @@ fn read_deposit_key(file: &Path) -> Result<DepositPublicKey, Failure> {
         );
         Failure::new(Exit::Malformed, "DEPOSIT_KEY", message)
     })
-}
-
-/// Writes a file that only its owner reads, and never over another.
-fn write_secret(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    use std::io::Write;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options
-        .open(file)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .map_err(|e| Failure::file(file, &e))
 }
 
 fn progress_bar(output: Output) -> ProgressBar {

@@ -1,6 +1,7 @@
 //! `strongroom serve`: the server in the confidential VM.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -13,6 +14,8 @@ use crate::arguments::Serve;
 use crate::exit_code::Exit;
 use crate::output::{Failure, Output};
 use crate::signals;
+#[cfg(feature = "simulated")]
+use crate::simulated::Launched;
 
 pub(crate) async fn run(arguments: Serve, output: Output) -> Result<Exit, Failure> {
     let config = config(&arguments)?;
@@ -22,7 +25,7 @@ pub(crate) async fn run(arguments: Serve, output: Output) -> Result<Exit, Failur
         return Ok(Exit::Done);
     }
     protect(config.strict, output)?;
-    let source = source(&arguments, &config)?;
+    let source = source(&arguments, &config, Path::new("/"))?;
     let setup =
         Setup { config, source, clock: InstanceClock::system(), events: sink(output), engine: EngineChoice::Model };
     let running = tokio::select! {
@@ -88,31 +91,30 @@ fn lacking(report: &ProtectionReport) -> Vec<&'static str> {
     lacking
 }
 
+/// `root` is where the machine's file system begins.
 #[cfg(feature = "simulated")]
-fn source(arguments: &Serve, config: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
-    use strongroom_runtime::{SimulatedSource, hardware_present};
-    use strongroom_simulated_platform::SimulatedDevice;
+fn source(arguments: &Serve, config: &Config, root: &Path) -> Result<Arc<dyn EvidenceSource>, Failure> {
+    use strongroom_runtime::hardware_present;
 
     // A program that can simulate does not run where it could be mistaken (protocol.md A18).
-    if hardware_present() {
+    if hardware_present(root) {
         return Err(failure(&StartError::SimulatedOnHardware));
     }
-    let Some(directory) = arguments.device.as_ref().filter(|_| arguments.simulated.is_some()) else {
+    let (Some(platform), Some(directory)) = (&arguments.simulated, &arguments.device) else {
         return strongroom_runtime::detect().map_err(|error| failure(&error.into()));
     };
     let image = match &arguments.simulated_image {
         Some(image) => image.clone(),
         None => std::env::current_exe().map_err(|e| Failure::new(Exit::Failed, "IO", e))?,
     };
-    let device = SimulatedDevice::from_directory(directory)
-        .map_err(|error| Failure::caused(Exit::Failed, "SIMULATED_DEVICE", &error))?
-        .with_measurement(crate::model::measured_image(&image)?)
-        .with_host_data(config.digest());
-    Ok(Arc::new(SimulatedSource::new(device)))
+    let launched = Launched { image: crate::model::measured_image(&image)?, configuration: config.digest() };
+    let machine =
+        launched.on(platform, directory).map_err(|error| Failure::caused(Exit::Failed, "SIMULATED_DEVICE", &error))?;
+    Ok(Arc::new(strongroom_runtime::SimulatedSource::new(machine)))
 }
 
 #[cfg(not(feature = "simulated"))]
-fn source(_: &Serve, _: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
+fn source(_: &Serve, _: &Config, _: &Path) -> Result<Arc<dyn EvidenceSource>, Failure> {
     strongroom_runtime::detect().map_err(|error| failure(&error.into()))
 }
 
@@ -135,4 +137,32 @@ fn failure(error: &StartError) -> Failure {
         }
     }
     failure
+}
+
+#[cfg(all(test, feature = "simulated"))]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+
+    fn refused_on_hardware(root: &Path, simulated: &[&str]) -> bool {
+        let arguments = [&["strongroom", "serve", "--config", "server.toml"], simulated].concat();
+        let Command::Serve(arguments) = Arguments::parse_from(arguments).command else { panic!("another command") };
+        let config = include_str!("../../examples/deployment/server.toml");
+        let found = source(&arguments, &Config::from_toml(config).unwrap(), root);
+        found.err().is_some_and(|failure| failure.code == "SIMULATED_ON_HARDWARE" && failure.exit == Exit::Refused)
+    }
+
+    #[test]
+    fn a_program_that_can_simulate_does_not_serve_where_a_real_platform_is() {
+        for device in ["dev/sev-guest", "dev/tdx_guest", "sys/kernel/config/tsm/report"] {
+            let root = tempfile::tempdir().unwrap();
+            let simulated = ["--simulated", "snp", "--device", "none"];
+            assert!(!refused_on_hardware(root.path(), &simulated), "nothing real is there");
+            fs::create_dir_all(root.path().join(device)).unwrap();
+            assert!(refused_on_hardware(root.path(), &simulated), "{device}");
+            assert!(refused_on_hardware(root.path(), &[]), "{device}: nor without the flag");
+        }
+    }
 }

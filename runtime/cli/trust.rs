@@ -28,11 +28,17 @@ fn accept(arguments: &Trust) -> Result<TrustFile, Failure> {
     };
     let bytes = fs::read(path).map_err(|e| Failure::file(path, &e))?;
     let root = arguments.trust_root.as_deref().map(root).transpose()?;
-    let state = match &arguments.state {
-        Some(state) => StateDirectory::new(state.clone()),
-        None => usual_state()?,
-    };
-    state.accept_trust(&bytes, root, now()).map_err(|error| failure(&error))
+    let mut trust = state(arguments)?.accept_trust(&bytes, root, now()).map_err(|error| failure(&error))?;
+    trust.policy.deny_feeds.extend(arguments.denied.accept(|| state(arguments), now())?);
+    Ok(trust)
+}
+
+/// Where this machine remembers what it has seen.
+pub(crate) fn state(arguments: &Trust) -> Result<StateDirectory, Failure> {
+    match &arguments.state {
+        Some(state) => Ok(StateDirectory::new(state.clone())),
+        None => usual_state(),
+    }
 }
 
 /// The thumbprint that the user typed.

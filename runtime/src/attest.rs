@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_channel::attest::{AttestResponse, CollectionKind};
-use strongroom_channel::binding::{self, Purpose};
+use strongroom_channel::binding::Purpose;
 use strongroom_channel::cose::media;
 use strongroom_channel::freshness::{self, Tree};
 use tokio::sync::{mpsc, oneshot};
@@ -103,8 +103,7 @@ async fn work(parts: Parts, mut inbox: mpsc::Receiver<Question>) {
 
 async fn quote(parts: &Parts, epoch: &Epoch, tree: &Tree) -> Result<(Collected, Vec<u8>), AttestError> {
     let preimage = epoch.preimage(parts.source.class(), Purpose::Session, &tree.root(), tree.size());
-    let report_data = binding::report_data(&preimage);
-    let collected = collect(parts.source.clone(), report_data).await.map_err(|_| AttestError::Platform)?;
+    let collected = collect(parts.source.clone(), preimage.clone()).await.map_err(|_| AttestError::Platform)?;
     Ok((collected, parts.instance.key.sign1(media::PROOF, &preimage)))
 }
 

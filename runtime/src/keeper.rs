@@ -173,7 +173,7 @@ impl Keeper {
         params.renews = Some(self.lease.lease().lease_id);
         let (client, source, instance) = (self.client.clone(), self.source.clone(), self.app.instance.clone());
         let ask = async move {
-            let asked = client.release(params, &instance.key, |report_data| collect_for(source, report_data));
+            let asked = client.release(params, &instance.key, |preimage| collect_for(source, preimage));
             let late = || ReleaseError::Unavailable { detail: "the renewal took too long".into() };
             tokio::time::timeout(RENEWAL, asked).await.unwrap_or_else(|_| Err(late()))
         };

@@ -36,6 +36,6 @@ pub use config::{BrokerConfig, Config, ConfigError, ModelConfig, PluginConfig};
 pub use error::StartError;
 pub use events::{Event, EventSink};
 #[cfg(feature = "simulated")]
-pub use evidence::simulated::SimulatedSource;
-pub use evidence::{Collected, EvidenceError, EvidenceSource, detect, hardware_present};
+pub use evidence::simulated::{SimulatedMachine, SimulatedSource};
+pub use evidence::{Collected, EvidenceError, EvidenceSource, Form, detect, hardware_present};
 pub use start::{EngineChoice, Running, ScriptedEngine, Setup, start};

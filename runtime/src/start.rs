@@ -156,7 +156,7 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     let sent = Monotonic::from_duration(clock.monotonic());
     let released = {
         let source = source.clone();
-        client.release(params.clone(), &instance.key, |report_data| collect_for(source, report_data)).await?
+        client.release(params.clone(), &instance.key, |preimage| collect_for(source, preimage)).await?
     };
     clock.broker_said(released.broker_time.as_secs());
     events(&Event::Released { lease: released.lease.lease_id.to_string(), instance: hex::encode(instance.id) });
@@ -198,22 +198,19 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     Ok(Running { address, keeper, serving: app.serving, served, stop, events })
 }
 
-/// Evidence and endorsements over `report_data`, as the release request carries them.
+/// Evidence and endorsements over `preimage`, as the release request carries them.
 pub(crate) async fn collect_for(
     source: Arc<dyn EvidenceSource>,
-    report_data: [u8; 64],
+    preimage: Vec<u8>,
 ) -> Result<(Collection, Collection), ReleaseError> {
-    let collected = collect(source, report_data).await.map_err(|error| ReleaseError::Evidence(error.to_string()))?;
+    let collected = collect(source, preimage).await.map_err(|error| ReleaseError::Evidence(error.to_string()))?;
     Ok((collected.collection(CollectionKind::Evidence), collected.collection(CollectionKind::Endorsements)))
 }
 
 /// Evidence off the executor, and in bounded time: the host answers for the platform, or not.
-pub(crate) async fn collect(
-    source: Arc<dyn EvidenceSource>,
-    report_data: [u8; 64],
-) -> Result<Collected, EvidenceError> {
+pub(crate) async fn collect(source: Arc<dyn EvidenceSource>, preimage: Vec<u8>) -> Result<Collected, EvidenceError> {
     let failed = |what: &str| EvidenceError::Failed(what.to_owned());
-    let work = tokio::task::spawn_blocking(move || source.collect(&report_data));
+    let work = tokio::task::spawn_blocking(move || source.collect(&preimage));
     tokio::time::timeout(EVIDENCE, work)
         .await
         .map_err(|_| failed("it did not answer in time"))?

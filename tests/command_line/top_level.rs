@@ -5,9 +5,14 @@ use super::scene::Scene;
 #[test]
 fn the_program_describes_itself() {
     let mut scene = Scene::new();
-    for arguments in
-        [&["--version"][..], &["--help"], &["broker", "--help"], &["model", "--help"], &["collateral", "--help"]]
-    {
+    for arguments in [
+        &["--version"][..],
+        &["--help"],
+        &["broker", "--help"],
+        &["model", "--help"],
+        &["collateral", "--help"],
+        &["deny-list", "--help"],
+    ] {
         assert_eq!(scene.show(arguments).exit, 0, "{arguments:?}");
     }
     scene.agrees_with("help");
@@ -19,7 +24,7 @@ fn a_wrong_command_line_is_a_usage_error() {
     for arguments in [
         &["frobnicate"][..],
         &["serve"],
-        &["serve", "--config", "server.toml", "--simulated", "tdx"],
+        &["serve", "--config", "server.toml", "--simulated", "sgx"],
         &["serve", "--config", "server.toml", "--simulated", "snp"],
         &["broker", "revoke", "--dir", "broker"],
         &["--json", "frobnicate"],

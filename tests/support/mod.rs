@@ -5,5 +5,6 @@ pub(crate) mod clock;
 pub(crate) mod gateway;
 pub(crate) mod guests;
 pub(crate) mod line;
+pub(crate) mod machines;
 pub(crate) mod source;
 pub(crate) mod system;

@@ -5,18 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use strongroom_channel::binding::Class;
-use strongroom_runtime::{Collected, EvidenceError, EvidenceSource, SimulatedSource};
-use strongroom_simulated_platform::SimulatedDevice;
+use strongroom_runtime::{Collected, EvidenceError, EvidenceSource, SimulatedMachine, SimulatedSource};
 
 pub(crate) struct CountedSource {
-    device: SimulatedSource,
+    machine: SimulatedSource,
     quotes: AtomicUsize,
     held: Mutex<Option<Receiver<()>>>,
 }
 
 impl CountedSource {
-    pub(crate) fn new(device: SimulatedDevice) -> Self {
-        Self { device: SimulatedSource::new(device), quotes: AtomicUsize::new(0), held: Mutex::new(None) }
+    pub(crate) fn new(machine: impl Into<SimulatedMachine>) -> Self {
+        Self { machine: SimulatedSource::new(machine), quotes: AtomicUsize::new(0), held: Mutex::new(None) }
     }
 
     /// How many quotes were asked for.
@@ -34,16 +33,16 @@ impl CountedSource {
 
 impl EvidenceSource for CountedSource {
     fn class(&self) -> Class {
-        self.device.class()
+        self.machine.class()
     }
 
-    fn collect(&self, report_data: &[u8; 64]) -> Result<Collected, EvidenceError> {
+    fn collect(&self, preimage: &[u8]) -> Result<Collected, EvidenceError> {
         self.quotes.fetch_add(1, Ordering::SeqCst);
         let held = self.held.lock().unwrap().take();
         if let Some(held) = held {
             // It ends with an error, when the other end is dropped.
             let _ = held.recv();
         }
-        self.device.collect(report_data)
+        self.machine.collect(preimage)
     }
 }

@@ -23,12 +23,13 @@ use strongroom_engine::Script;
 use strongroom_runtime::{
     Config, EngineChoice, EventSink, InstanceClock, Running, ScriptedEngine, Setup, StartError, start,
 };
-use strongroom_simulated_platform::{Product, SimulatedAmd, SimulatedDevice};
+use strongroom_simulated_platform::SimulatedDevice;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::clock::Time;
 use super::line::Line;
+use super::machines::{Platform, Vendors};
 use super::source::CountedSource;
 
 /// The name that requests use.
@@ -36,14 +37,10 @@ pub(crate) const MODEL: &str = "tiny";
 /// The path of chats.
 pub(crate) const CHAT: &str = "/v1/chat/completions";
 
-/// The image that the tenant approved.
-const IMAGE: &[u8] = b"the approved image";
-/// The secret of the one machine that the tenant's policy names.
-const MACHINE: [u8; 32] = [1; 32];
-
 /// How a system is to be.
 pub(crate) struct Blueprint {
     deployment: &'static str,
+    platform: Platform,
     engine: Option<ScriptedEngine>,
     plugins: Vec<(&'static str, Vec<u8>)>,
     files: Vec<(&'static str, Vec<u8>)>,
@@ -53,13 +50,20 @@ impl Blueprint {
     /// With this engine.
     pub(crate) fn scripted(script: impl Fn() -> Script + Send + Sync + 'static) -> Self {
         let files = vec![("model.gguf", b"what the scripted engine does not read".to_vec())];
-        Self { deployment: "bank-prod", engine: Some(Arc::new(script)), plugins: Vec::new(), files }
+        let engine: Option<ScriptedEngine> = Some(Arc::new(script));
+        Self { deployment: "bank-prod", platform: Platform::Snp, engine, plugins: Vec::new(), files }
     }
 
     /// With the real engine on a small model made here.
     pub(crate) fn real() -> Self {
         let files = vec![("tiny.gguf", strongroom_engine::tiny_model(7))];
-        Self { deployment: "bank-prod", engine: None, plugins: Vec::new(), files }
+        Self { deployment: "bank-prod", platform: Platform::Snp, engine: None, plugins: Vec::new(), files }
+    }
+
+    /// On a machine of this kind; SNP otherwise.
+    pub(crate) fn on(mut self, platform: Platform) -> Self {
+        self.platform = platform;
+        self
     }
 
     pub(crate) fn plugin(mut self, name: &'static str, wasm: Vec<u8>) -> Self {
@@ -81,13 +85,13 @@ impl Blueprint {
     /// All but the server: sealed, deposited, under a policy that pins everything.
     pub(crate) async fn prepare(self) -> Site {
         let (dir, time) = (tempfile::tempdir().unwrap(), Time::new());
-        let vendor = SimulatedAmd::published(Product::Genoa, time.now().as_secs()).unwrap();
+        let vendors = Vendors::of(self.platform, time.now().as_secs());
         let options = InitOptions {
             tenant: "the-bank".into(),
             deployment: DeploymentId::parse(self.deployment).unwrap(),
             environment: Environment::Development,
             kek_file: None,
-            development_anchor: Some(vendor.root_certificate_der().to_vec()),
+            development_anchors: vendors.roots(),
         };
         let broker = Broker::init_with_clock(&dir.path().join("broker"), options, time.for_broker()).unwrap();
         let broker = Arc::new(broker);
@@ -114,21 +118,20 @@ impl Blueprint {
             text.push_str(&format!("[[plugin]]\nname = \"{name}\"\npath = {path:?}\ndigest = \"{digest}\"\n"));
         }
         let config = Config::from_toml(&text).unwrap();
-        let machine = machine(&vendor, &time, &config);
-        let policy = policy(&config, &plugin_digests, &machine);
+        let policy = policy(&config, &plugin_digests, vendors.policy(&config));
         let deposited = broker.deposit(&sealed, &publisher.verifying_key(), Some(&policy)).unwrap();
         let api_key = broker.create_api_key("an-application").unwrap().secret.to_string();
         let exported = broker.export_trust(&TrustOptions::default()).unwrap();
         let trust = trust_file::verify(&exported, &broker.trust_root(), 0, time.now()).unwrap();
         let engine = self.engine;
         let model_id = deposited.model.model_id;
-        Site { dir, time, vendor, broker, line, config, engine, trust, api_key, model_id, plugin_digests }
+        Site { dir, time, vendors, broker, line, config, engine, trust, api_key, model_id, plugin_digests }
     }
 
     /// The whole system, ready.
     pub(crate) async fn start(self) -> System {
         let site = self.prepare().await;
-        let source = Arc::new(CountedSource::new(site.machine()));
+        let source = Arc::new(CountedSource::new(site.vendors.machine(&site.config)));
         let (running, events) = site.start(source.clone()).await;
         System {
             url: format!("http://{}", running.as_ref().unwrap().address),
@@ -154,7 +157,7 @@ pub(crate) struct Site {
     pub(crate) api_key: String,
     pub(crate) model_id: [u8; 32],
     pub(crate) plugin_digests: Vec<[u8; 32]>,
-    vendor: SimulatedAmd,
+    vendors: Vendors,
     engine: Option<ScriptedEngine>,
 }
 
@@ -162,9 +165,9 @@ pub(crate) struct Site {
 pub(crate) type Events = Arc<Mutex<Vec<String>>>;
 
 impl Site {
-    /// The machine that the policy names, running the approved image.
+    /// The machine that the policy names, running the approved image. It is a chip with SNP.
     pub(crate) fn machine(&self) -> SimulatedDevice {
-        machine(&self.vendor, &self.time, &self.config)
+        self.vendors.chip(&self.config)
     }
 
     /// Starts a server on this machine.
@@ -193,7 +196,11 @@ impl Site {
     }
 
     pub(crate) fn connector_that(&self, url: &str, accepts_simulated: bool) -> Connector {
-        let connector = Connector::new(url, self.trust.clone(), accepts_simulated).unwrap();
+        self.connector_trusting(url, self.trust.clone(), accepts_simulated)
+    }
+
+    pub(crate) fn connector_trusting(&self, url: &str, trust: TrustFile, accepts_simulated: bool) -> Connector {
+        let connector = Connector::new(url, trust, accepts_simulated).unwrap();
         connector.with_clock(Arc::new(self.time.clone())).with_http(http())
     }
 
@@ -347,11 +354,6 @@ pub(crate) async fn serve(router: Router) -> String {
     url
 }
 
-fn machine(vendor: &SimulatedAmd, time: &Time, config: &Config) -> SimulatedDevice {
-    let image = strongroom_simulated_platform::launch_measurement(IMAGE);
-    vendor.device(MACHINE, image, config.digest(), time.now().as_secs()).unwrap()
-}
-
 /// The plaintext is gone when this returns.
 fn seal(files: &[(&str, Vec<u8>)], sealed: &Path, publisher: &SigningKey, broker: &Broker) {
     let plain = tempfile::tempdir().unwrap();
@@ -362,15 +364,14 @@ fn seal(files: &[(&str, Vec<u8>)], sealed: &Path, publisher: &SigningKey, broker
     strongroom_enclave_loader::seal(plain.path(), sealed, &options, &|_| {}).unwrap();
 }
 
-fn policy(config: &Config, plugins: &[[u8; 32]], machine: &SimulatedDevice) -> String {
+fn policy(config: &Config, plugins: &[[u8; 32]], attestation: toml::Table) -> String {
     let digest = hex::encode(config.digest());
     let plugins: Vec<String> = plugins.iter().map(hex::encode).collect();
-    format!(
+    let text = format!(
         "name = \"bank\"\nconfig_digests = [\"{digest}\"]\nplugins = {plugins:?}\nlease_seconds = 3600\n\
-         [models]\n{MODEL} = 1\n[attestation]\nname = \"bank\"\nmeasurements = [\"{}\"]\nhost_data = [\"{digest}\"]\n\
-         platform_identities = [\"{}\"]\nrequire_platform_identity = true\nrequire_revocation = true\n\
-         [attestation.snp]\nproducts = [\"Genoa\"]\nvmpl = [0]\n",
-        hex::encode(machine.measurement()),
-        hex::encode(machine.chip_id()),
-    )
+         [models]\n{MODEL} = 1\n",
+    );
+    let mut policy: toml::Table = toml::from_str(&text).unwrap();
+    policy.insert("attestation".into(), attestation.into());
+    toml::to_string(&policy).unwrap()
 }

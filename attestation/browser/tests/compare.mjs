@@ -14,7 +14,7 @@ if (!vectors) {
 }
 
 // Sets that must be there, so that a moved folder does not pass as nothing to do.
-const REQUIRED = ["azure", "session", "sgx", "simulated-snp", "snp", "tdx"];
+const REQUIRED = ["azure", "session", "sgx", "simulated-azure", "simulated-snp", "simulated-tdx", "snp", "tdx"];
 // Where a vector's evidence lies when its expected.json does not say.
 const EVIDENCE = ["report.bin", "quote.bin", "evidence.json"];
 
@@ -98,9 +98,10 @@ function readVector(name) {
   const listed = readdirSync(folder).sort();
   const evidence = said.evidence ?? EVIDENCE.filter((path) => listed.includes(path));
   const endorsements = said.endorsements ?? listed.filter((path) => path.endsWith(".der"));
+  const policy = said.policy ?? readFileSync(join(folder, said.policy_file), "utf8");
   const request = {
     evidence: evidence.map(file), endorsements: endorsements.map(file),
-    report_data: said.report_data ?? undefined, nonce: said.nonce ?? undefined, at: said.now, policy: said.policy,
+    report_data: said.report_data ?? undefined, nonce: said.nonce ?? undefined, at: said.now, policy,
     development_roots: [said.anchor ?? []].flat().map(file),
   };
   return [{ name, call: "verify", request, expected: said.expected }];

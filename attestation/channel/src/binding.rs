@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sha2::{Digest as _, Sha512};
+use sha2::{Digest as _, Sha256, Sha512};
 
 /// Domain separation of the preimage; frozen.
 const TAG: &[u8] = b"strongroom/report-data/v1";
@@ -100,6 +100,13 @@ pub fn preimage(class: Class, purpose: Purpose, statement_hash: &[u8; 32], root:
 #[must_use]
 pub fn report_data(preimage: &[u8]) -> [u8; 64] {
     Sha512::digest(preimage).into()
+}
+
+/// What a virtual TPM quotes instead, as its nonce: SHA-256 of the preimage. Its report data are
+/// the paravisor's own.
+#[must_use]
+pub fn nonce(preimage: &[u8]) -> [u8; 32] {
+    Sha256::digest(preimage).into()
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub mod media {
     pub const LEASE: &str = "application/strongroom-lease+cose";
     /// A deployment's trust file (A3).
     pub const TRUST_FILE: &str = "application/strongroom-trust-file+cose";
+    /// A deny list (docs/specs/deny-list.md).
+    pub const DENY_LIST: &str = "application/strongroom-deny-list+cose";
     /// The signed core of a sealed model (A6).
     pub const SEALED_CORE: &str = "application/strongroom-sealed-core+cose";
     /// The signed head of the broker's decision log.

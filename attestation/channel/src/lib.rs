@@ -26,8 +26,10 @@ pub mod device_digest;
 pub mod freshness;
 pub mod statement;
 
-// What the tenant says.
+// What the tenant says, and whoever keeps a deny list.
+pub mod deny_list;
 pub mod instance_certificate;
+mod key_and_message;
 pub mod trust_file;
 
 // The client's decision, and what follows from it.

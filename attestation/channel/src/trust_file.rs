@@ -1,12 +1,12 @@
 //! The trust file (protocol.md A3): the one signed file that says what "yours" means. The
 //! tenant's broker exports it; every client uses it unchanged.
 
-use sha2::{Digest as _, Sha256};
 use strongroom_attestation::{Policy, PolicyError, UnixTime};
 
 use crate::cbor::{self, CborError, Fields, Value};
 use crate::cose::{CoseError, SigningKey, VerifyingKey, media};
 use crate::deployment::DeploymentId;
+use crate::key_and_message::{self, EnvelopeError, KeyAndMessage};
 
 /// Largest trust file that is read.
 pub const MAX_TRUST_FILE: usize = 1 << 20;
@@ -157,8 +157,7 @@ impl TrustFile {
     /// The file's bytes, signed by the tenant's root key.
     #[must_use]
     pub fn sign(&self, root: &SigningKey) -> Vec<u8> {
-        let message = root.sign1(media::TRUST_FILE, &self.encode());
-        Value::map([(1, Value::Bytes(&root.verifying_key().to_bytes())), (2, Value::Bytes(&message))]).encode()
+        key_and_message::sign(root, media::TRUST_FILE, &self.encode())
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -243,13 +242,13 @@ pub fn verify(
     least_sequence: u64,
     now: UnixTime,
 ) -> Result<TrustFile, TrustFileError> {
-    let (root, message) = envelope(bytes)?;
-    let found = thumbprint(&root);
+    let envelope = envelope(bytes)?;
+    let found = envelope.thumbprint();
     if found != *pinned_root_thumbprint {
         return Err(TrustFileError::WrongRoot { pinned: *pinned_root_thumbprint, found });
     }
-    let root = VerifyingKey::from_bytes(&root).map_err(MalformedTrustFile::Cose)?;
-    let payload = root.verify1(media::TRUST_FILE, message).map_err(|error| match error {
+    let root = VerifyingKey::from_bytes(&envelope.key).map_err(MalformedTrustFile::Cose)?;
+    let payload = root.verify1(media::TRUST_FILE, envelope.message).map_err(|error| match error {
         CoseError::Signature => TrustFileError::Signature,
         other => MalformedTrustFile::Cose(other).into(),
     })?;
@@ -266,28 +265,14 @@ pub fn verify(
 /// The thumbprint of the root key that a file names, to show at first use. Nothing is
 /// checked: whoever pins it compares it with what the tenant says.
 pub fn root_thumbprint(bytes: &[u8]) -> Result<[u8; 32], TrustFileError> {
-    Ok(thumbprint(&envelope(bytes)?.0))
+    Ok(envelope(bytes)?.thumbprint())
 }
 
-/// The two fields of a file. No signature covers this map, and anybody may have written it, so
-/// it has one form only and nothing is allocated to read it.
-fn envelope(bytes: &[u8]) -> Result<([u8; 32], &[u8]), MalformedTrustFile> {
+fn envelope(bytes: &[u8]) -> Result<KeyAndMessage<'_>, MalformedTrustFile> {
     if bytes.len() > MAX_TRUST_FILE {
         return Err(MalformedTrustFile::TooLong);
     }
-    // A map of two, key 1.
-    let rest =
-        bytes.strip_prefix(&[0xa2, 0x01]).ok_or(value(1, "a root key and a signed message, and nothing else"))?;
-    let (root, rest) = cbor::split_byte_string(rest)?;
-    let root = root.try_into().map_err(|_| value(1, "a root key of 32 bytes"))?;
-    // Key 2.
-    let rest = rest.strip_prefix(&[0x02]).ok_or(value(2, "a signed message after the root key"))?;
-    let [message] = cbor::byte_strings_in_a_row(rest)?;
-    Ok((root, message))
-}
-
-fn thumbprint(root: &[u8; 32]) -> [u8; 32] {
-    Sha256::digest(root).into()
+    Ok(KeyAndMessage::read(bytes)?)
 }
 
 fn list<'a>(fields: &mut Fields<'a>, field: u64) -> Result<Vec<Value<'a>>, MalformedTrustFile> {
@@ -316,6 +301,15 @@ fn verifying_key(item: Value<'_>) -> Result<VerifyingKey, MalformedTrustFile> {
 
 fn value(field: u64, wanted: &'static str) -> MalformedTrustFile {
     MalformedTrustFile::Value { field, wanted }
+}
+
+impl From<EnvelopeError> for MalformedTrustFile {
+    fn from(error: EnvelopeError) -> MalformedTrustFile {
+        match error {
+            EnvelopeError::Cbor(error) => MalformedTrustFile::Cbor(error),
+            EnvelopeError::Field { field, wanted } => value(field, wanted),
+        }
+    }
 }
 
 impl From<CborError> for TrustFileError {

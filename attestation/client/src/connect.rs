@@ -296,6 +296,8 @@ async fn read_limited(mut answer: reqwest::Response, limit: usize, doing: &str) 
 
 #[cfg(test)]
 mod tests {
+    use strongroom_attestation::{Denied, DeniedSubject, DenyList};
+
     use super::*;
     use crate::test_instance::Instance;
 
@@ -309,6 +311,22 @@ mod tests {
         }
         connector.remember(Seen { instance_id: [4; 16], ..seen(1, 4) });
         assert_eq!(connector.seen(&[3; 16]), Some(seen(5, 3)));
+    }
+
+    /// What the tenant's own policy names, a list that came later takes back.
+    #[tokio::test]
+    async fn a_measurement_that_is_denied_gets_no_session() {
+        let mut connector = Instance::new().connector().await;
+        assert!(connector.connect().await.is_ok());
+        let denied = connector.trust.policy.measurements.clone().unwrap_or_default().into_iter().map(|measurement| {
+            let subject = DeniedSubject::Measurement(measurement);
+            Denied { subject, reason: "it leaks".to_owned() }
+        });
+        let list = DenyList::new("bank".to_owned(), 1, None, denied.collect()).unwrap();
+        connector.trust.policy.deny_feeds.push(list);
+        let Err(ClientError::Refused(refusal)) = connector.connect().await else { panic!("a session") };
+        assert_eq!(refusal.code, Code::Measurement);
+        assert!(refusal.detail.ends_with("it leaks"), "{refusal}");
     }
 
     #[test]

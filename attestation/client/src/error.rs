@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use strongroom_attestation::Refusal;
+use strongroom_channel::deny_list::DenyListError;
 use strongroom_channel::ohttp::OhttpError;
 use strongroom_channel::trust_file::TrustFileError;
 use thiserror::Error;
@@ -19,6 +20,9 @@ pub enum ClientError {
     /// The trust file cannot be used.
     #[error(transparent)]
     TrustFile(TrustFileError),
+    /// The deny list cannot be used.
+    #[error(transparent)]
+    DenyList(DenyListError),
     /// The trust file's root is not pinned yet, so anybody could have made it.
     #[error(
         "the trust file's root key sha256:{} is not known here; compare it with what the tenant told you, then pass --trust-root sha256:{}",
@@ -100,13 +104,18 @@ pub enum ReceiptFault {
 }
 
 impl ClientError {
-    /// The stable code: a verification's own code, or one of `TRUST_FILE`, `TRUNCATED`, `RECEIPT`, `UNAVAILABLE`,
+    /// The stable code: a verification's own code, or one of `TRUST_FILE`, `DENY_LIST`, `STALE` (a deny list
+    /// that is older than one seen, or has ended), `TRUNCATED`, `RECEIPT`, `UNAVAILABLE`,
     /// `MALFORMED`, `MISUSE`, `LISTEN`, `IO`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             ClientError::Refused(refusal) => refusal.code.as_str(),
             ClientError::TrustFile(_) | ClientError::NotPinned { .. } => "TRUST_FILE",
+            ClientError::DenyList(
+                DenyListError::Older { .. } | DenyListError::TwoOfOneSequence { .. } | DenyListError::Expired { .. },
+            ) => "STALE",
+            ClientError::DenyList(_) => "DENY_LIST",
             ClientError::Truncated { .. } => "TRUNCATED",
             ClientError::Receipt(_) => "RECEIPT",
             ClientError::Unavailable { .. } => "UNAVAILABLE",
@@ -123,8 +132,13 @@ impl ClientError {
     pub fn exit_code(&self) -> u8 {
         match self {
             ClientError::Refused(refusal) => refusal.code.exit_code(),
-            ClientError::TrustFile(TrustFileError::Malformed(_)) | ClientError::Malformed(_) => 4,
-            ClientError::TrustFile(_) | ClientError::NotPinned { .. } | ClientError::Receipt(_) => 3,
+            ClientError::TrustFile(TrustFileError::Malformed(_))
+            | ClientError::DenyList(DenyListError::Malformed(_))
+            | ClientError::Malformed(_) => 4,
+            ClientError::TrustFile(_)
+            | ClientError::DenyList(_)
+            | ClientError::NotPinned { .. }
+            | ClientError::Receipt(_) => 3,
             ClientError::Truncated { .. } | ClientError::Unavailable { .. } => 5,
             ClientError::Misuse(_) => 2,
             ClientError::Listen { .. } | ClientError::Io { .. } => 1,
@@ -170,6 +184,12 @@ impl From<TrustFileError> for ClientError {
     }
 }
 
+impl From<DenyListError> for ClientError {
+    fn from(error: DenyListError) -> Self {
+        ClientError::DenyList(error)
+    }
+}
+
 impl From<OhttpError> for ClientError {
     fn from(error: OhttpError) -> Self {
         ClientError::Malformed(error.to_string())
@@ -188,6 +208,8 @@ mod tests {
             (ClientError::Refused(Refusal::new(Code::InstanceCert, "")), "INSTANCE_CERT", 3),
             (ClientError::Refused(Refusal::new(Code::Parse, "")), "PARSE", 4),
             (ClientError::NotPinned { found: [0; 32] }, "TRUST_FILE", 3),
+            (DenyListError::Older { seen: 2, found: 1 }.into(), "STALE", 3),
+            (DenyListError::Signature.into(), "DENY_LIST", 3),
             (ClientError::Truncated { received: 1 }, "TRUNCATED", 5),
             (ClientError::Receipt(ReceiptFault::Missing), "RECEIPT", 3),
             (ClientError::unavailable("x"), "UNAVAILABLE", 5),

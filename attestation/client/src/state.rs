@@ -1,13 +1,17 @@
-//! What a user's machine remembers: for each deployment the pinned trust root and the highest sequence seen.
+//! What a user's machine remembers: for each deployment the pinned trust root and the highest sequence seen, and for
+//! each key the highest sequence of its deny list.
 //!
 //! A trust file says what "yours" means, so the first one must be tied to something the user knows: its root's
 //! thumbprint, given once as `--trust-root`. Later files need the same root, and may not be older (protocol.md A3).
+
+mod deny_lists;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use strongroom_attestation::UnixTime;
 use strongroom_channel::deployment::DeploymentId;
@@ -72,7 +76,7 @@ impl StateDirectory {
         make_private_directory(&directory)?;
         let _lock = lock(&directory)?;
         let path = record_path(&directory, &trust.deployment);
-        let least_sequence = match read_record(&path)? {
+        let least_sequence = match read_record::<Record>(&path)? {
             Some(record) => {
                 let pinned = parse_trust_root(&record.trust_root).ok_or_else(|| damaged(&path))?;
                 if pinned != found {
@@ -107,7 +111,7 @@ fn record_path(directory: &Path, deployment: &DeploymentId) -> PathBuf {
     directory.join(format!("{}.json", deployment.as_str()))
 }
 
-fn read_record(path: &Path) -> Result<Option<Record>, ClientError> {
+fn read_record<R: DeserializeOwned>(path: &Path) -> Result<Option<R>, ClientError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -120,7 +124,7 @@ fn read_record(path: &Path) -> Result<Option<Record>, ClientError> {
 }
 
 /// Written whole under another name, synced, then renamed: after a crash there is the old record or the new one.
-fn write_record(directory: &Path, path: &Path, record: &Record) -> Result<(), ClientError> {
+fn write_record(directory: &Path, path: &Path, record: &impl Serialize) -> Result<(), ClientError> {
     let bytes = serde_json::to_vec(record).map_err(|error| ClientError::Malformed(error.to_string()))?;
     let temporary = path.with_extension("json.new");
     let write = || -> io::Result<()> {

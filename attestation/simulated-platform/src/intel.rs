@@ -27,5 +27,6 @@ pub(crate) mod quote;
 mod tcb_info;
 pub(crate) mod td;
 pub(crate) mod td_body;
+mod td_directory;
 pub(crate) mod td_report;
 pub(crate) mod vendor;

@@ -23,4 +23,5 @@ mod runtime_data;
 pub(crate) mod tpm_quote;
 pub(crate) mod vendor;
 pub(crate) mod vm;
+mod vm_directory;
 pub(crate) mod vtpm_keys;

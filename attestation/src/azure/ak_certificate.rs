@@ -78,6 +78,7 @@ mod tests {
     use crate::error::State;
     use crate::evidence::Evidence;
     use crate::policy::Policy;
+    use crate::remembered::Remembered;
     use crate::trust_anchors::HardwareAnchors;
 
     const EVIDENCE: &[u8] = include_bytes!("../../../tests/vectors/azure-ak/evidence.json");
@@ -102,7 +103,9 @@ mod tests {
         change(&mut policy);
         let anchors = HardwareAnchors::compiled_in();
         let now = UnixTime::parse_rfc3339(now).unwrap();
-        let given = Given { evidence, bag: &bag, anchored: Hardware::anchored(&anchors), policy: &policy, now };
+        let remembered = Remembered::new(8);
+        let anchored = Hardware::anchored(&anchors, &remembered);
+        let given = Given { evidence, bag: &bag, anchored, policy: &policy, now };
         let mut trail = Trail::default();
         let _ = check(&mut trail, &given, &key);
         let last = trail.into_checks().pop().unwrap();

@@ -77,6 +77,7 @@ impl<'a> Path<'a> {
             Some(objection) => Check::fail(Code::Chain, title, "certificates fit for it", objection),
             None => Check::pass(Code::Chain, title, "a signature at each step up to a pinned root", path.shown()),
         })?;
+        trail.rests_on(path.all());
         Some(path)
     }
 
@@ -199,7 +200,7 @@ impl<'a> Search<'a, '_> {
         match self.budget.checked_sub(1) {
             Some(left) => {
                 self.budget = left;
-                certificate.is_signed_by(issuer)
+                certificate.is_signed_by_remembering(issuer, self.rules.anchored.remembered)
             }
             None => false,
         }

@@ -1,6 +1,7 @@
 //! Revocation lists of one authority.
 
 use crate::error::{Check, Code};
+use crate::remembered::Remembered;
 use crate::trail::Trail;
 use crate::unix_time::UnixTime;
 use crate::x509::{Certificate, RevocationList};
@@ -13,6 +14,8 @@ pub(crate) struct ListRules<'a> {
     pub(crate) lists: &'a [RevocationList],
     /// Refuse when none of this authority is there.
     pub(crate) required: bool,
+    /// Lists whose signatures verified before.
+    pub(crate) remembered: &'a Remembered,
     pub(crate) now: UnixTime,
 }
 
@@ -30,7 +33,7 @@ pub(crate) fn check_lists(
     let name = issuer.subject.shown();
     let lists: Vec<&RevocationList> = rules.lists.iter().filter(|list| list.issuer == issuer.subject).collect();
     for list in &lists {
-        if !issuer.may_sign_revocation_lists() || !list.is_signed_by(issuer) {
+        if !issuer.may_sign_revocation_lists() || !list.is_signed_by(issuer, rules.remembered) {
             let found = Check::FOREIGN_LIST;
             trail.step(Check::fail(Code::Revoked, title, format!("lists that {name} signed"), found))?;
         }

@@ -86,7 +86,8 @@ fn endorse(trail: &mut Trail, given: &Given<'_>, leaf: &Certificate, kind: Signi
     let report = given.report;
     let chain = chain::build(trail, leaf, kind, given.bag, given.anchored)?;
     let mut until = check_dates(trail, &chain, given.now)?;
-    let revocation = revocation::check(trail, &chain, given.bag, given.require_revocation, given.now)?;
+    let revocation =
+        revocation::check(trail, &chain, given.bag, given.require_revocation, given.anchored.remembered, given.now)?;
     until = revocation.map_or(until, |end| until.min(end));
 
     let product = chain.root.product;
@@ -104,7 +105,11 @@ fn endorse(trail: &mut Trail, given: &Given<'_>, leaf: &Certificate, kind: Signi
         _ => EndorsementKey::Vcek,
     };
     trail.step(check_signature(report, leaf))?;
-    Some(Authentic { claims: SnpClaims::new(report, product, endorsement_key), valid_until: until })
+    let claims = SnpClaims {
+        certified_chip: hardware_id(leaf, product).map(<[u8]>::to_vec),
+        ..SnpClaims::new(report, product, endorsement_key)
+    };
+    Some(Authentic { claims, valid_until: until })
 }
 
 /// The certificates whose own name says that they are for this kind of key.

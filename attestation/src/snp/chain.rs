@@ -41,6 +41,7 @@ pub(super) fn build<'a>(
         return None;
     };
 
+    let signed = |certificate: &Certificate, issuer| certificate.is_signed_by_remembering(issuer, anchored.remembered);
     let mut named = None;
     let mut issuers = Vec::new();
     let mut intermediate = None;
@@ -51,10 +52,10 @@ pub(super) fn build<'a>(
         named.get_or_insert(candidate);
         // Whoever fills the bag chooses how many there are and how large their keys: what is
         // quick to see comes before a signature, and each signature is checked once.
-        if !is_rsa_4096(candidate) || !candidate.may_issue() || !leaf.is_signed_by(candidate) {
+        if !is_rsa_4096(candidate) || !candidate.may_issue() || !signed(leaf, candidate) {
             continue;
         }
-        if candidate.is_signed_by(&root.ark) {
+        if signed(candidate, &root.ark) {
             intermediate = Some(candidate);
             break;
         }
@@ -84,6 +85,7 @@ pub(super) fn build<'a>(
         Some(objection) => Check::fail(Code::Chain, TITLE, "certificates fit for it", objection),
         None => Check::pass(Code::Chain, TITLE, "a signature at each step", shown),
     })?;
+    trail.rests_on(chain.certificates());
     Some(chain)
 }
 

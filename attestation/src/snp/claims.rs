@@ -66,6 +66,9 @@ pub struct SnpClaims {
     /// The chip: all zero when masked; on Turin 8 bytes, then zeros.
     #[serde(with = "hex::serde")]
     pub chip_id: [u8; 64],
+    /// The chip's hardware id in its certificate (64 bytes, Turin 8); a VLEK has none.
+    #[serde(skip)]
+    pub(crate) certified_chip: Option<Vec<u8>>,
     /// Firmware that runs now.
     pub current_firmware: FirmwareVersion,
     /// Firmware that is committed.
@@ -203,6 +206,7 @@ impl SnpClaims {
             report_id: report.at::<0x140, 32>(),
             report_id_ma: report.at::<0x160, 32>(),
             chip_id: report.chip_id(),
+            certified_chip: None,
             current_firmware: firmware(report.at::<0x1E8, 3>()),
             committed_firmware: firmware(report.at::<0x1EC, 3>()),
             launch_mitigations: mitigations(report.u64::<0x1F8>()),

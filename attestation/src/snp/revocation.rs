@@ -3,6 +3,7 @@
 
 use crate::endorsements::Endorsements;
 use crate::error::{Check, Code};
+use crate::remembered::Remembered;
 use crate::snp::chain::Chain;
 use crate::snp::product::Product;
 use crate::trail::Trail;
@@ -22,6 +23,7 @@ pub(super) fn check(
     chain: &Chain<'_>,
     bag: &Endorsements,
     required: bool,
+    remembered: &Remembered,
     now: UnixTime,
 ) -> Option<Option<UnixTime>> {
     let root = &chain.root.ark;
@@ -34,7 +36,7 @@ pub(super) fn check(
     let lists: Vec<&RevocationList> =
         bag.revocation_lists().iter().filter(|list| list.issuer == root.subject).collect();
     for list in &lists {
-        if !root.may_sign_revocation_lists() || !list.is_signed_by(root) {
+        if !root.may_sign_revocation_lists() || !list.is_signed_by(root, remembered) {
             let found = Check::FOREIGN_LIST;
             let wanted = format!("lists that {root_name} signed");
             trail.step(Check::fail(Code::Revoked, TITLE, wanted, found))?;
@@ -106,7 +108,7 @@ mod tests {
         }
         let mut trail = Trail::default();
         let now = UnixTime::parse_rfc3339(now).unwrap();
-        check(&mut trail, &chain, &bag, required, now);
+        check(&mut trail, &chain, &bag, required, &Remembered::new(8), now);
         let last = trail.into_checks().pop().unwrap();
         (last.state, last.code)
     }

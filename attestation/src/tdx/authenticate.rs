@@ -152,7 +152,13 @@ fn check_chain<'a>(
     trail.step(Check::pass(Code::Chain, title, wanted, issuer.subject.shown()))?;
     let mut until = path.check_dates(trail, "PCK certificate dates", given.now)?;
     let required = lists_required(given.policy);
-    let lists = |title| ListRules { title, lists: given.bag.revocation_lists(), required, now: given.now };
+    let lists = |title| ListRules {
+        title,
+        lists: given.bag.revocation_lists(),
+        required,
+        remembered: given.anchored.remembered,
+        now: given.now,
+    };
     for end in [
         check_lists(trail, &lists("revocation of the PCK authority"), path.root, &[issuer])?,
         check_lists(trail, &lists("revocation of the PCK"), issuer, &[leaf])?,

@@ -101,12 +101,13 @@ impl<'a> Collateral<'a> {
         signers.truncate(MAX_SIGNERS);
         // Intel certified the same key again: the certificate that is valid now counts.
         signers.sort_by_key(|signer| self.now < signer.not_before || self.now > signer.not_after);
+        let remembered = self.anchored.remembered;
         let mut until: Option<UnixTime> = None;
         let mut used: Option<&Certificate> = None;
         for candidate in candidates {
             let signature = format!("{title} signature");
             let wanted = format!("made by {SIGNER}");
-            let Some(signer) = signers.iter().find(|signer| candidate.signed.is_signed_by(signer)) else {
+            let Some(signer) = signers.iter().find(|signer| candidate.signed.is_signed_by(signer, remembered)) else {
                 let (code, found) = match signers.first() {
                     None => (Code::NoEndorsement, "no certificate of that name".to_owned()),
                     Some(_) => (Code::Signature, format!("it does not verify: {}", candidate.shown)),
@@ -140,6 +141,7 @@ impl<'a> Collateral<'a> {
             title: &revocation,
             lists: self.bag.revocation_lists(),
             required: self.lists_required,
+            remembered: self.anchored.remembered,
             now: self.now,
         };
         let list_end = check_lists(trail, &lists, path.root, &[signer])?;

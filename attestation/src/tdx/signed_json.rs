@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::crypto;
 use crate::error::{Code, Refusal};
+use crate::remembered::Remembered;
 use crate::tdx::{QeIdentity, TcbInfo};
 use crate::x509::{Certificate, PublicKey};
 
@@ -68,10 +69,11 @@ impl SignedBytes {
         Ok(SignedBytes { bytes: inner.as_bytes().to_vec(), signature })
     }
 
-    /// Whether `signer`'s key made the signature.
-    pub(crate) fn is_signed_by(&self, signer: &Certificate) -> bool {
+    /// Whether `signer`'s key made the signature, now or as it is remembered.
+    pub(crate) fn is_signed_by(&self, signer: &Certificate, remembered: &Remembered) -> bool {
         let PublicKey::P256(point) = &signer.public_key else { return false };
-        crypto::verify_ecdsa_p256_sha256(point, &self.bytes, &self.signature).is_ok()
+        let parts: [&[u8]; 4] = [b"ECDSA P-256, SHA-256", point, &self.bytes, &self.signature];
+        remembered.holds(parts, || crypto::verify_ecdsa_p256_sha256(point, &self.bytes, &self.signature).is_ok())
     }
 }
 

@@ -1,7 +1,10 @@
 //! One X.509 v3 certificate.
 
+mod fingerprints;
+
 use crate::crypto::{self, BadSignature};
 use crate::der::{DerError, Reader, tag};
+use crate::remembered::Remembered;
 use crate::unix_time::UnixTime;
 use crate::x509::{Name, oid, signature_algorithm};
 
@@ -55,6 +58,30 @@ pub(crate) enum SignatureAlgorithm {
     RsaPkcs1Sha384,
     RsaPkcs1Sha512,
     Other,
+}
+
+impl PublicKey {
+    /// The key as the certificate has it; nothing for one that verifies nothing.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            PublicKey::Rsa { key: bytes, .. } | PublicKey::P384(bytes) | PublicKey::P256(bytes) => bytes,
+            PublicKey::Other => &[],
+        }
+    }
+}
+
+impl SignatureAlgorithm {
+    /// A name that no other has.
+    pub(crate) fn name(self) -> &'static [u8] {
+        match self {
+            SignatureAlgorithm::RsaPssSha384 => b"RSASSA-PSS, SHA-384",
+            SignatureAlgorithm::EcdsaP256Sha256 => b"ECDSA P-256, SHA-256, DER",
+            SignatureAlgorithm::RsaPkcs1Sha256 => b"RSASSA-PKCS1-v1_5, SHA-256",
+            SignatureAlgorithm::RsaPkcs1Sha384 => b"RSASSA-PKCS1-v1_5, SHA-384",
+            SignatureAlgorithm::RsaPkcs1Sha512 => b"RSASSA-PKCS1-v1_5, SHA-512",
+            SignatureAlgorithm::Other => b"other",
+        }
+    }
 }
 
 impl Certificate {
@@ -130,6 +157,12 @@ impl Certificate {
     pub(crate) fn is_signed_by(&self, issuer: &Certificate) -> bool {
         self.issuer == issuer.subject
             && issuer.verify(self.signature_algorithm, &self.to_be_signed, &self.signature).is_ok()
+    }
+
+    /// The same, without verifying again what is remembered.
+    pub(crate) fn is_signed_by_remembering(&self, issuer: &Certificate, remembered: &Remembered) -> bool {
+        let parts = [self.signature_algorithm.name(), issuer.public_key.bytes(), &self.to_be_signed, &self.signature];
+        self.issuer == issuer.subject && remembered.holds(parts, || self.is_signed_by(issuer))
     }
 
     /// Verifies a signature that this certificate's key made over `message`.

@@ -1,6 +1,7 @@
 //! One certificate revocation list (RFC 5280 section 5).
 
 use crate::der::{DerError, Reader, tag};
+use crate::remembered::Remembered;
 use crate::unix_time::UnixTime;
 use crate::x509::certificate::extensions;
 use crate::x509::{Certificate, Extension, Name, SignatureAlgorithm, signature_algorithm};
@@ -88,9 +89,12 @@ impl RevocationList {
         &self.der
     }
 
-    /// Whether `issuer` is named as the issuer and its key made the signature.
-    pub(crate) fn is_signed_by(&self, issuer: &Certificate) -> bool {
-        self.issuer == issuer.subject && issuer.verify(self.algorithm, &self.to_be_signed, &self.signature).is_ok()
+    /// Whether `issuer` is named as the issuer and its key made the signature, now or as it is
+    /// remembered.
+    pub(crate) fn is_signed_by(&self, issuer: &Certificate, remembered: &Remembered) -> bool {
+        let parts = [self.algorithm.name(), issuer.public_key.bytes(), &self.to_be_signed, &self.signature];
+        let verifies = || issuer.verify(self.algorithm, &self.to_be_signed, &self.signature).is_ok();
+        self.issuer == issuer.subject && remembered.holds(parts, verifies)
     }
 
     /// How many serial numbers it names.

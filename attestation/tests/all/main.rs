@@ -3,6 +3,7 @@
 mod captured;
 mod classes;
 mod dates;
+mod deny_list;
 mod derived;
 mod derived_azure;
 mod derived_azure_vtpm;
@@ -15,6 +16,7 @@ mod hostile_bytes;
 mod measure;
 mod oracle;
 mod quote_parts;
+mod remembered;
 mod vector;
 mod vectors;
 mod verdict;

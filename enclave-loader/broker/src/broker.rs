@@ -60,8 +60,9 @@ pub struct InitOptions {
     /// Where to put the key-encryption key; `kek.key` in the broker's directory by default.
     /// Better on another volume, or one that is unlocked by hand.
     pub kek_file: Option<PathBuf>,
-    /// The development vendor's root certificate, DER: for a development broker, and only there.
-    pub development_anchor: Option<Vec<u8>>,
+    /// The development vendors' root certificates, DER, which are trusted together: for a
+    /// development broker, and only there.
+    pub development_anchors: Vec<Vec<u8>>,
 }
 
 /// The tenant's key broker.
@@ -112,7 +113,7 @@ impl Broker {
 
     /// Everything that a new broker has, in the directory `dir`.
     fn make(dir: &Path, options: InitOptions, now: UnixTime) -> Result<(), BrokerError> {
-        bench_for(options.environment, options.development_anchor.as_deref())?;
+        bench_for(options.environment, &options.development_anchors)?;
         let keys = Keys::generate()?;
         let instance_ca = instance_certificate::make_ca(
             &keys.instance_ca,
@@ -133,7 +134,7 @@ impl Broker {
             tenant: options.tenant,
             deployment: options.deployment,
             environment: options.environment,
-            development_anchor: options.development_anchor,
+            development_anchors: options.development_anchors,
             instance_ca,
             admin_token: crypto::sha256(token.as_bytes()),
         };
@@ -184,7 +185,7 @@ impl Broker {
         let identity = Identity::load(&view)?;
         let keys = Keys::load(&view)?;
         drop(view);
-        let bench = bench_for(identity.environment, identity.development_anchor.as_deref())?;
+        let bench = bench_for(identity.environment, &identity.development_anchors)?;
         let log = DecisionLog::open(dir, Ledger::remembered_head(&store)?)?;
         let clock = not_set_back(clock, log.last_time())?;
         Self::assemble(dir, identity, keys, Ledger::new(store, log), bench, clock)
@@ -309,15 +310,19 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], BrokerError> {
 }
 
 /// The one place that decides which class of evidence a broker takes.
-fn bench_for(environment: Environment, anchor: Option<&[u8]>) -> Result<Bench, BrokerError> {
-    match (environment, anchor) {
-        (Environment::Production, None) => Ok(Bench::Production(Desk::hardware(HardwareAnchors::compiled_in()))),
-        (Environment::Development, Some(der)) => Ok(Bench::Development(Desk::simulated(DevelopmentAnchors::new(der)?))),
-        (Environment::Production, Some(_)) => Err(BrokerError::Value {
+fn bench_for(environment: Environment, anchors: &[Vec<u8>]) -> Result<Bench, BrokerError> {
+    match (environment, anchors) {
+        (Environment::Production, []) => Ok(Bench::Production(Desk::hardware(HardwareAnchors::compiled_in()))),
+        (Environment::Development, [first, others @ ..]) => {
+            let first = DevelopmentAnchors::new(first)?;
+            let anchors = others.iter().try_fold(first, |anchors, root| anchors.and(root))?;
+            Ok(Bench::Development(Desk::simulated(anchors)))
+        }
+        (Environment::Production, [_, ..]) => Err(BrokerError::Value {
             what: "development anchor",
             wanted: "none in a production broker; make a development broker for simulated platforms",
         }),
-        (Environment::Development, None) => Err(BrokerError::Value {
+        (Environment::Development, []) => Err(BrokerError::Value {
             what: "development anchor",
             wanted: "the root certificate of the development vendor whose evidence this broker takes",
         }),

@@ -183,7 +183,7 @@ mod tests {
             deployment: DeploymentId::parse("bank-prod").unwrap(),
             environment: Environment::Production,
             kek_file: None,
-            development_anchor: None,
+            development_anchors: Vec::new(),
         };
         Broker::init(&dir.join("broker"), options).unwrap()
     }

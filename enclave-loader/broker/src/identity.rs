@@ -26,8 +26,8 @@ pub(crate) struct Identity {
     pub(crate) tenant: String,
     pub(crate) deployment: DeploymentId,
     pub(crate) environment: Environment,
-    /// The development vendor's root, only in a development broker.
-    pub(crate) development_anchor: Option<Vec<u8>>,
+    /// The development vendors' roots, only in a development broker.
+    pub(crate) development_anchors: Vec<Vec<u8>>,
     /// The certificate of the instance CA, DER.
     pub(crate) instance_ca: Vec<u8>,
     /// SHA-256 of the admin token.
@@ -43,8 +43,12 @@ struct IdentityRecord {
     deployment: String,
     environment: String,
     created: UnixTime,
+    /// The first root, or nothing.
     #[serde(with = "hex::serde")]
     development_anchor: Vec<u8>,
+    /// The others, hexadecimal. Brokers that were made before there could be several lack it.
+    #[serde(default)]
+    more_development_anchors: Vec<String>,
     #[serde(with = "hex::serde")]
     instance_ca: Vec<u8>,
     #[serde(with = "hex::serde")]
@@ -73,7 +77,8 @@ impl Identity {
             deployment: self.deployment.to_string(),
             environment: self.environment.as_str().to_owned(),
             created,
-            development_anchor: self.development_anchor.clone().unwrap_or_default(),
+            development_anchor: self.development_anchors.first().cloned().unwrap_or_default(),
+            more_development_anchors: self.development_anchors.iter().skip(1).map(hex::encode).collect(),
             instance_ca: self.instance_ca.clone(),
             admin_token: self.admin_token,
         };
@@ -86,11 +91,18 @@ impl Identity {
         if record.version != 1 {
             return Err(broken());
         }
+        let mut development_anchors = Vec::new();
+        if !record.development_anchor.is_empty() {
+            development_anchors.push(record.development_anchor);
+        }
+        for digits in record.more_development_anchors {
+            development_anchors.push(hex::decode(digits).map_err(|_| broken())?);
+        }
         Ok(Self {
             tenant: record.tenant,
             deployment: DeploymentId::parse(&record.deployment).map_err(|_| broken())?,
             environment: Environment::parse(&record.environment).ok_or_else(broken)?,
-            development_anchor: Some(record.development_anchor).filter(|anchor| !anchor.is_empty()),
+            development_anchors,
             instance_ca: record.instance_ca,
             admin_token: record.admin_token,
         })

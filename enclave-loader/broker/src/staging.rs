@@ -83,7 +83,7 @@ mod tests {
             deployment: DeploymentId::parse("bank-prod").unwrap(),
             environment: Environment::Production,
             kek_file: None,
-            development_anchor: None,
+            development_anchors: Vec::new(),
         }
     }
 

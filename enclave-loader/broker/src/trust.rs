@@ -65,7 +65,7 @@ impl Broker {
                 padding: rules.padding.clone(),
                 log_key: Some(self.keys.broker.verifying_key()),
                 hints: options.hints.clone(),
-                development_anchors: self.identity.development_anchor.iter().cloned().collect(),
+                development_anchors: self.identity.development_anchors.clone(),
             };
             let bytes = file.sign(&self.keys.root);
             // Clients are stricter than the fields' types: what they would refuse is not given out.

@@ -60,8 +60,8 @@ impl ReleaseClient {
         Challenge::from_json(interpret(status, &body)?, &self.broker_key)
     }
 
-    /// The whole exchange: challenge, evidence by `collect` for the report data it is given
-    /// (evidence first, then endorsements), request, answer. `params.renews` chooses between
+    /// The whole exchange: challenge, evidence by `collect` over the preimage it is given
+    /// ([`ReleaseSession::preimage`]; evidence first, then endorsements), request, answer. `params.renews` chooses between
     /// release and renewal; `params.broker_key` is replaced by this client's.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl ReleaseClient {
         &self,
         mut params: ReleaseParams,
         instance_key: &SigningKey,
-        collect: impl FnOnce([u8; 64]) -> F,
+        collect: impl FnOnce(Vec<u8>) -> F,
     ) -> Result<Released, ReleaseError>
     where
         F: Future<Output = Result<(Collection, Collection), ReleaseError>>,
@@ -82,7 +82,7 @@ impl ReleaseClient {
         params.broker_key = self.broker_key.clone();
         let challenge = self.challenge().await?;
         let session = ReleaseSession::begin(params, &challenge)?;
-        let (evidence, endorsements) = collect(session.report_data()).await?;
+        let (evidence, endorsements) = collect(session.preimage()).await?;
         let request = session.request(instance_key, evidence, endorsements)?;
         let (status, body) = self.post(path, request.to_json(), RELEASE_TIMEOUT).await?;
         session.finish(interpret(status, &body)?)

@@ -8,6 +8,7 @@ use strongroom_attestation::{AttestationResult, Examination, Policy, Status, exa
 
 use super::fetching::{self, Fetched};
 use super::{Files, explain};
+use crate::arguments::Trust;
 use crate::exit_code::Exit;
 use crate::output::{Failure, Output};
 use crate::trust;
@@ -16,10 +17,11 @@ use crate::trust;
 const LARGEST: u64 = 8 << 20;
 const DAY: u64 = 24 * 60 * 60;
 
-pub(super) async fn run(files: &Files, explained: bool, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn run(files: &Files, which: &Trust, explained: bool, output: Output) -> Result<Exit, Failure> {
     let mut artefacts = read_all(files.evidence.iter().chain(&files.endorsement))?;
-    let policy = policy(&files.policy)?;
+    let mut policy = policy(&files.policy)?;
     let at = files.at.unwrap_or_else(trust::now);
+    policy.deny_feeds.extend(which.denied.accept(|| trust::state(which), at)?);
     let report_data = files.report_data.as_ref().map(|text| report_data(&text.0)).transpose()?;
     let development_roots = read_all(&files.development_root)?;
     // Last of what can fail: a wrong argument costs no request.

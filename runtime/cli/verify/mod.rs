@@ -76,7 +76,7 @@ pub(crate) struct HexText(pub(crate) Vec<u8>);
 pub(crate) async fn run(arguments: Verify, output: Output) -> Result<Exit, Failure> {
     match &arguments.url {
         Some(url) => server::run(url, &arguments.trust, arguments.explain, output).await,
-        None => artefacts::run(&arguments.files, arguments.explain, output).await,
+        None => artefacts::run(&arguments.files, &arguments.trust, arguments.explain, output).await,
     }
 }
 

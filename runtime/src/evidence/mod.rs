@@ -5,25 +5,35 @@
 pub(crate) mod simulated;
 pub(crate) mod tsm;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use strongroom_channel::attest::{Collection, CollectionKind, Record, indicator};
 use strongroom_channel::binding::Class;
 use strongroom_channel::device_digest::CPU_LABEL;
 
-/// Media type of an SEV-SNP report.
-const SNP_REPORT: &str = "application/vnd.strongroom.snp-report";
-/// Media type of what AMD publishes: certificates, a revocation list, or the table of them
-/// that comes with a report. The verifier tells them apart by content.
-const AMD_ENDORSEMENT: &str = "application/vnd.strongroom.amd-endorsement";
-
 /// Evidence of one moment, and what the platform gave along to check it with.
 #[derive(Debug, Clone)]
 pub struct Collected {
+    /// What `report` is.
+    pub form: Form,
     /// The CPU's report, as the platform wrote it.
     pub report: Vec<u8>,
-    /// Certificates and revocation lists, or a vendor's table of them; untrusted.
+    /// Certificates and revocation lists, a vendor's table of them, or signed collateral;
+    /// untrusted.
     pub endorsements: Vec<Vec<u8>>,
+}
+
+/// The forms of evidence, as records name them. The verifier tells them apart by content, and
+/// compares the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// An SEV-SNP report.
+    Snp,
+    /// A TDX quote.
+    Tdx,
+    /// The JSON of a guest under Azure's paravisor.
+    Azure,
 }
 
 /// Something that can make the platform speak.
@@ -31,11 +41,13 @@ pub trait EvidenceSource: Send + Sync {
     /// Hardware or simulated; goes into what the evidence proves.
     fn class(&self) -> Class;
 
-    /// Evidence over `report_data`. May take a second; callers keep it off the executor.
+    /// Evidence over `preimage`: its digest is what the platform quotes, as report data or as
+    /// a virtual TPM's nonce (`strongroom_channel::binding`). May take a second; callers keep it
+    /// off the executor.
     ///
     /// # Errors
     /// When the platform does not answer.
-    fn collect(&self, report_data: &[u8; 64]) -> Result<Collected, EvidenceError>;
+    fn collect(&self, preimage: &[u8]) -> Result<Collected, EvidenceError>;
 }
 
 /// Why there is no evidence.
@@ -69,10 +81,11 @@ pub fn detect() -> Result<Arc<dyn EvidenceSource>, EvidenceError> {
     tsm::TsmSource::detect().map(|source| Arc::new(source) as Arc<dyn EvidenceSource>)
 }
 
-/// Whether this machine is a confidential VM; a simulated platform refuses to start there.
+/// Whether this machine is a confidential VM, as its file system (under `root`, which is `/`)
+/// shows; a program that can simulate refuses to serve there.
 #[must_use]
-pub fn hardware_present() -> bool {
-    tsm::present()
+pub fn hardware_present(root: &Path) -> bool {
+    tsm::present(root)
 }
 
 impl Collected {
@@ -80,12 +93,17 @@ impl Collected {
     pub(crate) fn collection(&self, kind: CollectionKind) -> Collection {
         let mut collection = Collection::new(kind);
         let records: Vec<(String, Record)> = match kind {
-            CollectionKind::Evidence => vec![record(CPU_LABEL.into(), SNP_REPORT, &self.report, indicator::EVIDENCE)],
+            CollectionKind::Evidence => {
+                vec![record(CPU_LABEL.into(), self.form.media_type(), &self.report, indicator::EVIDENCE)]
+            }
             CollectionKind::Endorsements => self
                 .endorsements
                 .iter()
                 .enumerate()
-                .map(|(i, value)| record(format!("amd{i}"), AMD_ENDORSEMENT, value, indicator::ENDORSEMENTS))
+                .map(|(i, value)| {
+                    let label = format!("{}{i}", self.form.vendor());
+                    record(label, &self.form.endorsement_media_type(), value, indicator::ENDORSEMENTS)
+                })
                 .collect(),
         };
         for (label, record) in records {
@@ -94,6 +112,31 @@ impl Collected {
             let _ = collection.insert(&label, record);
         }
         collection
+    }
+}
+
+impl Form {
+    /// The media type of the evidence.
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Snp => "application/vnd.strongroom.snp-report",
+            Self::Tdx => "application/vnd.strongroom.tdx-quote",
+            Self::Azure => "application/vnd.strongroom.azure-vtpm+json",
+        }
+    }
+
+    /// Who publishes the endorsements.
+    fn vendor(self) -> &'static str {
+        match self {
+            Self::Snp => "amd",
+            Self::Tdx => "intel",
+            Self::Azure => "azure",
+        }
+    }
+
+    /// The media type of what goes with it; the verifier tells the items apart by content.
+    fn endorsement_media_type(self) -> String {
+        format!("application/vnd.strongroom.{}-endorsement", self.vendor())
     }
 }
 

@@ -9,11 +9,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use strongroom_channel::binding::Class;
+use strongroom_channel::binding::{self, Class};
 
-use super::{Collected, EvidenceError, EvidenceSource};
+use super::{Collected, EvidenceError, EvidenceSource, Form};
 
 const REPORTS: &str = "/sys/kernel/config/tsm/report";
+/// What only a confidential VM has.
 const DEVICES: [&str; 2] = ["/dev/sev-guest", "/dev/tdx_guest"];
 /// The kernel's name for SEV-SNP.
 const SEV_GUEST: &str = "sev_guest";
@@ -23,9 +24,9 @@ pub(crate) struct TsmSource {
     root: PathBuf,
 }
 
-/// Whether any known device of a confidential VM is there.
-pub(crate) fn present() -> bool {
-    DEVICES.iter().any(|device| Path::new(device).exists())
+/// Whether anything that only a confidential VM has is there, in the file system under `root`.
+pub(crate) fn present(root: &Path) -> bool {
+    DEVICES.iter().chain([&REPORTS]).any(|path| root.join(path.trim_start_matches('/')).exists())
 }
 
 impl TsmSource {
@@ -62,17 +63,17 @@ impl EvidenceSource for TsmSource {
         Class::Hardware
     }
 
-    fn collect(&self, report_data: &[u8; 64]) -> Result<Collected, EvidenceError> {
+    fn collect(&self, preimage: &[u8]) -> Result<Collected, EvidenceError> {
         self.within(|entry| {
             let before = generation(entry)?;
-            fs::write(entry.join("inblob"), report_data)?;
+            fs::write(entry.join("inblob"), binding::report_data(preimage))?;
             let report = fs::read(entry.join("outblob"))?;
             let table = fs::read(entry.join("auxblob")).unwrap_or_default();
             if generation(entry)? != before + 1 {
                 return Err(io::Error::other("another process wrote the same report request"));
             }
             let endorsements = if table.is_empty() { Vec::new() } else { vec![table] };
-            Ok(Collected { report, endorsements })
+            Ok(Collected { form: Form::Snp, report, endorsements })
         })
         .map_err(failed)
     }

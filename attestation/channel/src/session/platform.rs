@@ -2,8 +2,8 @@
 //! allows.
 
 use strongroom_attestation::{
-    Check, Code, DevelopmentAnchors, Endorsements, Evidence, Expected, Hardware, HardwareAnchors, Simulated, State,
-    Verdict, verify,
+    Check, Code, DevelopmentAnchors, Endorsements, Evidence, Expected, Hardware, HardwareAnchors, Refusal, Simulated,
+    State, Verdict, verify,
 };
 
 use super::trail::Trail;
@@ -79,8 +79,9 @@ fn hardware(
     appraisal.into_verdict().ok()
 }
 
-/// Tries each development root of the trust file; where none does, the checks of the attempt
-/// that came furthest are noted.
+/// Trusts the development roots of the trust file together, as evidence under a paravisor needs
+/// it. Of several roots of one vendor the first counts, so each is tried in front; where no
+/// attempt succeeds, the checks of the one that came furthest are noted.
 fn simulated(
     trail: &mut Trail,
     wanted: &SessionWanted<'_>,
@@ -90,8 +91,8 @@ fn simulated(
     let title = "development root";
     let mut furthest = vec![Check::fail(Code::Chain, title, "one in the trust file", "none")];
     let mut furthest_passed = None;
-    for root in &wanted.trust.development_anchors {
-        let (checks, verdict) = match DevelopmentAnchors::new(root) {
+    for (first, root) in wanted.trust.development_anchors.iter().enumerate() {
+        let (checks, verdict) = match anchors(root, first, &wanted.trust.development_anchors) {
             Err(refusal) => {
                 (vec![Check::fail(refusal.code, title, "the root of a simulated vendor", refusal.detail)], None)
             }
@@ -119,4 +120,11 @@ fn simulated(
     }
     trail.steps(furthest)?;
     None
+}
+
+/// The roots, that one in front. Others that are none are passed over.
+fn anchors(root: &[u8], first: usize, all: &[Vec<u8>]) -> Result<DevelopmentAnchors, Refusal> {
+    let others = all.iter().enumerate().filter(|(index, _)| *index != first);
+    DevelopmentAnchors::new(root)
+        .map(|anchors| others.fold(anchors, |anchors, (_, other)| anchors.clone().and(other).unwrap_or(anchors)))
 }

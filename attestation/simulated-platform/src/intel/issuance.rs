@@ -167,3 +167,64 @@ impl List<'_> {
         .sign(self.signer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use strongroom_attestation::{
+        Artefacts, Code, DevelopmentAnchors, Expected, Policy, Refusal, Simulated, UnixTime, verify,
+    };
+
+    use super::*;
+    use crate::{
+        certificate::{DAY, LONGEST_VALIDITY_SECONDS},
+        intel::{platform::pck_key, td::SimulatedTd, td_body::TdBody},
+    };
+
+    const NOW: u64 = 1_800_000_000;
+    const SECRET: [u8; 32] = [3; 32];
+
+    fn lasting(seconds: u64) -> Validity {
+        Validity { not_before: NOW - DAY, not_after: NOW - DAY + seconds }
+    }
+
+    /// The code with which evidence is refused whose PCK certificate lasts so long.
+    fn code_where_the_leaf_lasts(seconds: u64) -> Option<Code> {
+        let vendor = SimulatedIntel::published(NOW).unwrap();
+        let (platform, key) = (Platform::current(PckCa::Platform, &SECRET), pck_key(&SECRET).unwrap());
+        let mut issuance = Issuance::sound(&vendor, &platform, &key, NOW).unwrap();
+        issuance.pck.validity = lasting(seconds);
+        let Issued { pck_chain, collateral } = issuance.issue().unwrap();
+        let key = pck_key(&SECRET).unwrap();
+        let td = SimulatedTd::new(platform, key, &SECRET, TdBody::healthy(), pck_chain, collateral).unwrap();
+        let evidence = td.evidence(&[7; 64]).unwrap();
+        let mut artefacts = Artefacts::default();
+        artefacts.add(&evidence.quote).unwrap();
+        for artefact in evidence.collateral.artefacts() {
+            artefacts.add(&artefact).unwrap();
+        }
+        let (evidence, bag) = artefacts.into_evidence().unwrap();
+        let anchors = DevelopmentAnchors::new(vendor.root_certificate_der()).unwrap();
+        let policy = Policy::from_toml(&td.strict_policy()).unwrap();
+        let (expected, now) = (Expected::report_data([7; 64]), UnixTime::from_secs(NOW));
+        let result = verify::<Simulated>(&evidence, &bag, &anchors, &policy, &expected, now).into_verdict();
+        result.err().map(|refusal: Refusal| refusal.code)
+    }
+
+    #[test]
+    fn a_verifier_refuses_a_development_certificate_that_lives_over_seven_days() {
+        assert_eq!(code_where_the_leaf_lasts(LONGEST_VALIDITY_SECONDS), None);
+        assert_eq!(code_where_the_leaf_lasts(LONGEST_VALIDITY_SECONDS + 1), Some(Code::Chain));
+    }
+
+    #[test]
+    fn a_verifier_refuses_a_development_root_that_lives_over_seven_days() {
+        let vendor = SimulatedIntel::published(NOW).unwrap();
+        let key = &vendor.keys.root;
+        let root = |seconds| {
+            let root = AuthorityCertificate { role: Role::Root, key, validity: lasting(seconds), may_issue: true };
+            DevelopmentAnchors::new(&root.sign(key).unwrap())
+        };
+        assert!(root(LONGEST_VALIDITY_SECONDS).is_ok());
+        assert_eq!(root(LONGEST_VALIDITY_SECONDS + 1).err().unwrap().code, Code::Chain);
+    }
+}

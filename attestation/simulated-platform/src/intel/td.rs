@@ -28,10 +28,10 @@ pub struct SimulatedTd {
     pub(crate) attestation_key: EllipticKey,
     pub(crate) body: TdBody,
     pub(crate) format: QuoteFormat,
-    padding: usize,
-    event_log: EventLog,
-    pck_chain: Vec<u8>,
-    collateral: IntelCollateral,
+    pub(crate) padding: usize,
+    pub(crate) event_log: EventLog,
+    pub(crate) pck_chain: Vec<u8>,
+    pub(crate) collateral: IntelCollateral,
 }
 
 /// One quote and what is needed to verify it.

@@ -50,9 +50,9 @@ catalogue! {
             "The signed message does not say that the TPM made it.";
         TpmNotAQuote, "tpm-not-a-quote", "PARSE", Device,
             "The signed message certifies a key and is no quote.";
-        PcrBankSha1, "pcr-bank-sha1", "MEASUREMENT", Device,
+        PcrBankSha1, "pcr-bank-sha1", "SIGNATURE", Device,
             "The quote is of the SHA-1 bank.";
-        PcrSubset, "pcr-subset", "MEASUREMENT", Device,
+        PcrSubset, "pcr-subset", "SIGNATURE", Device,
             "The quote is of all registers but the eighth, and its digest agrees.";
         PcrMissing, "pcr-missing", "PARSE", Device,
             "The last register's value is not supplied.";

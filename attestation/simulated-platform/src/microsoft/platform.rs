@@ -88,6 +88,19 @@ impl AzurePlatform {
 }
 
 impl AzureHardware {
+    /// Its name in files: "snp" or "tdx".
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Snp => "snp",
+            Self::Tdx => "tdx",
+        }
+    }
+
+    /// The hardware of that name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Snp, Self::Tdx].into_iter().find(|hardware| hardware.name() == name)
+    }
+
     /// The number in an HCL report.
     pub(crate) fn report_type(self) -> u32 {
         match self {

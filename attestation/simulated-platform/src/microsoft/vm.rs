@@ -28,10 +28,10 @@ pub struct SimulatedAzureVm {
     pub(crate) platform: AzurePlatform,
     pub(crate) keys: VtpmKeys,
     ak_certificates: Vec<Vec<u8>>,
-    hcl_version: HclVersion,
-    secure_boot: bool,
+    pub(crate) hcl_version: HclVersion,
+    pub(crate) secure_boot: bool,
     pcrs: [[u8; 32]; PCR_COUNT],
-    user_data: [u8; 64],
+    pub(crate) user_data: [u8; 64],
 }
 
 impl SimulatedAzureVm {
@@ -79,6 +79,16 @@ impl SimulatedAzureVm {
     #[must_use]
     pub fn with_pcrs(self, pcrs: [[u8; 32]; PCR_COUNT]) -> Self {
         Self { pcrs, ..self }
+    }
+
+    /// The same machine having measured one thing more: the register (0 to 23) is SHA-256 of
+    /// what it was and the digest.
+    #[must_use]
+    pub fn with_measured(mut self, register: usize, digest: [u8; 32]) -> Self {
+        if let Some(value) = self.pcrs.get_mut(register) {
+            *value = Sha256::new().chain_update(*value).chain_update(digest).finalize().into();
+        }
+        self
     }
 
     /// The same machine with user data in its runtime data (zero by default; version 2

@@ -419,7 +419,7 @@ async fn no_policy_is_in_force() {
         deployment: DeploymentId::parse("bank-prod").unwrap(),
         environment: Environment::Development,
         kek_file: None,
-        development_anchor: Some(vendor().root_certificate_der().to_vec()),
+        development_anchors: vec![vendor().root_certificate_der().to_vec()],
     };
     let broker = strongroom_broker::Broker::init_with_clock(dir.path(), options, world.clock.clone()).unwrap();
     let world = World { broker: std::sync::Arc::new(broker), ..world };

@@ -2,7 +2,7 @@
 
 use strongroom_attestation::UnixTime;
 use strongroom_broker::serve;
-use strongroom_channel::instance_certificate;
+use strongroom_channel::{binding, instance_certificate};
 use strongroom_enclave_loader::release::{ReleaseClient, ReleaseError, Standing, interpret};
 
 use crate::world::{Instance, MODEL_BYTES, NOW, World, at, opens};
@@ -155,7 +155,7 @@ async fn the_whole_exchange_over_a_real_connection() {
 
     let client = ReleaseClient::new(&url, world.broker.broker_key()).unwrap();
     let instance = Instance::new(&world);
-    let collect = async |report_data: [u8; 64]| Ok(instance.evidence(&report_data));
+    let collect = async |preimage: Vec<u8>| Ok(instance.evidence(&binding::report_data(&preimage)));
     let released = client.release(instance.params(&world, None), &instance.key, collect).await.unwrap();
     assert!(opens(&world, &released));
     let mut keeper = world.keeper(&released);
@@ -165,7 +165,7 @@ async fn the_whole_exchange_over_a_real_connection() {
 
     let mut wrong = Instance::new(&world);
     wrong.statement.workload.config_digest = [0; 32];
-    let collect = async |report_data: [u8; 64]| Ok(wrong.evidence(&report_data));
+    let collect = async |preimage: Vec<u8>| Ok(wrong.evidence(&binding::report_data(&preimage)));
     let error = client.release(wrong.params(&world, None), &wrong.key, collect).await.err().unwrap();
     assert_eq!((error.code(), error.exit_code()), ("POLICY", 3));
 

@@ -20,7 +20,7 @@ fn options(environment: Environment, anchor: bool) -> InitOptions {
         deployment: DeploymentId::parse("bank-prod").unwrap(),
         environment,
         kek_file: None,
-        development_anchor: anchor.then(|| vendor().root_certificate_der().to_vec()),
+        development_anchors: anchor.then(|| vendor().root_certificate_der().to_vec()).into_iter().collect(),
     }
 }
 
@@ -53,7 +53,7 @@ fn a_broker_is_production_or_development_and_its_anchor_must_agree() {
     }
     assert!(!dir.path().join("broker.redb").exists(), "nothing is made before the options hold");
     let mut amd = options(Environment::Development, true);
-    amd.development_anchor = Some(b"not a certificate".to_vec());
+    amd.development_anchors.push(b"not a certificate".to_vec());
     assert!(matches!(Broker::init(dir.path(), amd), Err(BrokerError::Refused(_))));
 }
 

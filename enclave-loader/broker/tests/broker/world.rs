@@ -65,9 +65,9 @@ impl World {
             deployment: DeploymentId::parse("bank-prod").unwrap(),
             environment,
             kek_file: None,
-            development_anchor: match environment {
-                Environment::Production => None,
-                Environment::Development => Some(vendor().root_certificate_der().to_vec()),
+            development_anchors: match environment {
+                Environment::Production => Vec::new(),
+                Environment::Development => vec![vendor().root_certificate_der().to_vec()],
             },
         };
         let broker = Broker::init_with_clock(&dir.path().join("broker"), options, clock.clone()).unwrap();
