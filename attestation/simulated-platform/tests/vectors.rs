@@ -20,8 +20,8 @@ const PLATFORMS: [&str; 3] = ["snp", "tdx", "azure"];
 fn every_vector_gives_the_expected_code() {
     let mut wrong = Vec::new();
     for (folder, expected) in PLATFORMS.into_iter().flat_map(vectors) {
-        let anchors = expected.anchors().iter().map(|path| read(&folder, path)).collect();
-        let result = examined(&folder, &expected, anchors);
+        let anchors: Vec<Vec<u8>> = expected.anchors().iter().map(|path| read(&folder, path)).collect();
+        let result = examined(&folder, &expected, &anchors);
         let found = outcome(&result);
         if found != expected.expected {
             wrong.push(format!("{}: {found}, {:?}", folder.display(), result.detail));
@@ -37,7 +37,7 @@ fn every_vector_gives_the_expected_code() {
 fn none_is_accepted_without_its_development_root() {
     let mut wrong = Vec::new();
     for (folder, expected) in PLATFORMS.into_iter().flat_map(vectors) {
-        let found = outcome(&examined(&folder, &expected, Vec::new()));
+        let found = outcome(&examined(&folder, &expected, &[]));
         let right = match expected.expected.as_str() {
             "accepted" => found == "SIMULATED",
             // Some are refused before anybody looks at the chain.
@@ -83,7 +83,7 @@ fn vectors(platform: &str) -> Vec<(PathBuf, Expected)> {
         .collect()
 }
 
-fn examined(folder: &Path, expected: &Expected, development_roots: Vec<Vec<u8>>) -> AttestationResult {
+fn examined(folder: &Path, expected: &Expected, development_roots: &[Vec<u8>]) -> AttestationResult {
     let evidence = expected.evidence.clone().unwrap_or_else(|| vec!["report.bin".to_owned()]);
     let endorsements = expected.endorsements.clone().unwrap_or_else(|| certificates_in(folder));
     let artefacts: Vec<Vec<u8>> = evidence.iter().chain(&endorsements).map(|path| read(folder, path)).collect();
@@ -95,7 +95,7 @@ fn examined(folder: &Path, expected: &Expected, development_roots: Vec<Vec<u8>>)
         nonce: nonce.as_deref(),
         policy: &Policy::from_toml(&expected.policy(folder)).unwrap(),
         now: UnixTime::from_secs(expected.now),
-        development_roots: &development_roots,
+        development_roots,
         warn_within: 0,
     })
 }

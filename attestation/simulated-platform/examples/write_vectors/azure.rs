@@ -29,7 +29,7 @@ pub(crate) fn write() -> Result<u32, Box<dyn Error>> {
 
     let device = amd.device(SimulatedAmd::PUBLISHED_CHIP_SECRET, launch_measurement(b"image"), HOST_DATA, NOW)?;
     let on_snp = azure.vm(device, VtpmKeys::published()?, NOW)?;
-    let td = tdx::td(&intel, PckCa::Platform, TdBody::healthy())?;
+    let td = tdx::td(&intel, PckCa::Platform, &TdBody::healthy())?;
     let on_tdx = azure.vm(td, VtpmKeys::published()?, NOW)?;
     let mut sound = Vec::new();
     for machine in [on_snp, on_tdx] {

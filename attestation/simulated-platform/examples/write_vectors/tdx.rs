@@ -19,13 +19,13 @@ fn event_log() -> EventLog {
 }
 
 /// A TD on the published platform.
-pub(crate) fn td(vendor: &SimulatedIntel, ca: PckCa, body: TdBody) -> Result<SimulatedTd, SimulationError> {
+pub(crate) fn td(vendor: &SimulatedIntel, ca: PckCa, body: &TdBody) -> Result<SimulatedTd, SimulationError> {
     let body = TdBody {
         mr_td: launch_measurement(b"image"),
         mr_config_id: launch_measurement(b"configuration"),
         mr_owner: launch_measurement(b"owner"),
         mr_owner_config: launch_measurement(b"owner's configuration"),
-        ..body
+        ..body.clone()
     };
     Ok(vendor.td(SimulatedIntel::PUBLISHED_PLATFORM_SECRET, ca, body, NOW)?.with_event_log(event_log()))
 }
@@ -37,7 +37,7 @@ pub(crate) fn write() -> Result<u32, Box<dyn Error>> {
     set.share("anchors", "intel.der", vendor.root_certificate_der())?;
     set.share("shared", "event-log.bin", &event_log().to_ccel(0)?)?;
 
-    let mut device = td(&vendor, PckCa::Platform, TdBody::healthy())?;
+    let mut device = td(&vendor, PckCa::Platform, &TdBody::healthy())?;
     set.share("shared", "policy.toml", device.strict_policy().as_bytes())?;
     for (name, content) in collateral(device.collateral()) {
         set.share("shared", name, &content)?;
@@ -54,13 +54,13 @@ pub(crate) fn write() -> Result<u32, Box<dyn Error>> {
     device = device.with_padding(0);
     one_file_each(&mut set, &device)?;
 
-    let processor = td(&vendor, PckCa::Processor, TdBody::healthy())?;
+    let processor = td(&vendor, PckCa::Processor, &TdBody::healthy())?;
     let sound =
         expected(&processor, "accepted-processor-ca", "Sound evidence under Intel's other PCK authority.", "accepted");
     put(&mut set, sound, &processor.evidence(&REPORT_DATA)?)?;
     let mut tee_tcb_svn = [0; 16];
     tee_tcb_svn[..3].copy_from_slice(&[5, 0, 3]);
-    let first = td(&vendor, PckCa::Platform, TdBody { tee_tcb_svn, ..TdBody::healthy() })?;
+    let first = td(&vendor, PckCa::Platform, &TdBody { tee_tcb_svn, ..TdBody::healthy() })?;
     let sound = expected(&first, "accepted-first-module", "Sound evidence of the first TDX module.", "accepted");
     put(&mut set, sound, &first.evidence(&REPORT_DATA)?)?;
 

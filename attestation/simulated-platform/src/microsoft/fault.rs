@@ -64,7 +64,7 @@ catalogue! {
             "The attestation key's certificate is not supplied, and the policy wants it.";
         AkForeignRoot, "ak-foreign-root", "CHAIN", Vendor,
             "The attestation key's chain ends in another root, with the same name.";
-        AkMissingIntermediate, "ak-missing-intermediate", "CHAIN", Vendor,
+        AkMissingIntermediate, "ak-missing-intermediate", "NO_ENDORSEMENT", Vendor,
             "The certificate between the attestation key's and the root is not supplied.";
         AkWrongIssuer, "ak-wrong-issuer", "CHAIN", Vendor,
             "The attestation key's certificate names its issuer and is signed by another key.";
