@@ -2,11 +2,9 @@
 
 use crate::class::Anchored;
 use crate::error::{Check, Code};
+use crate::pki::unfit;
 use crate::trail::Trail;
-use crate::trust_anchors::{
-    DEVELOPMENT_LIFETIME_SECS, DEVELOPMENT_OID, VendorRoot, carries_development_mark, lifetime_secs,
-    looks_like_development, valid_until,
-};
+use crate::trust_anchors::{VendorRoot, looks_like_development, valid_until};
 use crate::unix_time::UnixTime;
 use crate::x509::{Certificate, oid};
 
@@ -130,18 +128,8 @@ impl<'a> Path<'a> {
             if certificate.path_length().is_some_and(|most| place.saturating_sub(1) > usize::from(most)) {
                 return Some(format!("{name}, which may not have {} authorities below it", place.saturating_sub(1)));
             }
-            for extension in certificate.extensions.iter().filter(|extension| extension.critical) {
-                let known = KNOWN_CRITICAL.contains(&extension.oid.as_slice())
-                    || (development && extension.oid == DEVELOPMENT_OID);
-                if !known {
-                    return Some(format!("{name} with an unknown critical extension"));
-                }
-            }
-            if development && !carries_development_mark(certificate) {
-                return Some(format!("{name} without the development mark"));
-            }
-            if development && lifetime_secs(certificate) > DEVELOPMENT_LIFETIME_SECS {
-                return Some(format!("{name} for development that lives over seven days"));
+            if let Some(objection) = unfit(certificate, &KNOWN_CRITICAL, development) {
+                return Some(objection);
             }
         }
         None

@@ -3,13 +3,11 @@
 use crate::class::Anchored;
 use crate::endorsements::Endorsements;
 use crate::error::{Check, Code};
+use crate::pki::unfit;
 use crate::snp::endorsement_key::claimed_product;
 use crate::snp::report::SigningKey;
 use crate::trail::Trail;
-use crate::trust_anchors::{
-    DEVELOPMENT_LIFETIME_SECS, DEVELOPMENT_OID, SnpRoot, carries_development_mark, is_rsa_4096, lifetime_secs,
-    looks_like_development,
-};
+use crate::trust_anchors::{SnpRoot, is_rsa_4096, looks_like_development};
 use crate::x509::{Certificate, oid};
 
 const TITLE: &str = "certificate chain to a pinned root";
@@ -106,24 +104,8 @@ impl<'a> Chain<'a> {
         if !is_rsa_4096(&self.root.ark) {
             return Some("a root whose key is not RSA-4096".to_owned());
         }
-        for certificate in self.certificates() {
-            let name = certificate.subject.shown();
-            for extension in certificate.extensions.iter().filter(|extension| extension.critical) {
-                let known = extension.oid == oid::BASIC_CONSTRAINTS
-                    || extension.oid == oid::KEY_USAGE
-                    || (development && extension.oid == DEVELOPMENT_OID);
-                if !known {
-                    return Some(format!("{name} with an unknown critical extension"));
-                }
-            }
-            if development && !carries_development_mark(certificate) {
-                return Some(format!("{name} without the development mark"));
-            }
-            if development && lifetime_secs(certificate) > DEVELOPMENT_LIFETIME_SECS {
-                return Some(format!("{name} for development that lives over seven days"));
-            }
-        }
-        None
+        let known = [oid::BASIC_CONSTRAINTS, oid::KEY_USAGE];
+        self.certificates().into_iter().find_map(|certificate| unfit(certificate, &known, development))
     }
 }
 
