@@ -18,7 +18,9 @@ pub fn verify(request: &str) -> String {
 }
 
 fn judge(request: &EvidenceRequest) -> Result<Value, Failure> {
-    let all = |what: &str, texts: &[String]| texts.iter().map(|text| request::bytes(what, text)).collect::<Result<Vec<_>, _>>();
+    let all = |what: &str, texts: &[String]| {
+        texts.iter().map(|text| request::bytes(what, text)).collect::<Result<Vec<_>, _>>()
+    };
     let evidence = all("evidence", &request.evidence)?;
     let endorsements = all("an endorsement", &request.endorsements)?;
     let development_roots = all("a development root", &request.development_roots)?;
