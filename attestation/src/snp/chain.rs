@@ -7,8 +7,8 @@ use crate::snp::endorsement_key::claimed_product;
 use crate::snp::report::SigningKey;
 use crate::trail::Trail;
 use crate::trust_anchors::{
-    DEVELOPMENT_LIFETIME_SECS, DEVELOPMENT_OID, SnpRoot, carries_development_mark, is_rsa_4096, lifetime_secs,
-    looks_like_development,
+    DEVELOPMENT_LIFETIME_SECS, DEVELOPMENT_OID, SnpRoot, carries_development_mark, is_known, is_rsa_4096,
+    lifetime_secs, looks_like_development,
 };
 use crate::x509::{Certificate, oid};
 
@@ -55,7 +55,7 @@ pub(super) fn build<'a>(
         if !is_rsa_4096(candidate) || !candidate.may_issue() || !signed(leaf, candidate) {
             continue;
         }
-        if signed(candidate, &root.ark) {
+        if is_known(candidate, &root.intermediates) || signed(candidate, &root.ark) {
             intermediate = Some(candidate);
             break;
         }
