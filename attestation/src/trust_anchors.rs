@@ -31,8 +31,8 @@ pub(crate) struct Roots {
     pub(crate) vtpm: Vec<VendorRoot>,
 }
 
-/// One pinned root and the certificates under it that are known with it. Those are still subject
-/// to dates and revocation.
+/// One pinned root and the certificates under it that are known with it. That it signed them was
+/// verified when they were read; they are still subject to dates and revocation.
 #[derive(Clone, Debug)]
 pub(crate) struct VendorRoot {
     pub(crate) root: Certificate,
@@ -119,10 +119,18 @@ pub(crate) fn is_rsa_4096(certificate: &Certificate) -> bool {
     matches!(certificate.public_key, PublicKey::Rsa { modulus_bits: RSA_BITS, .. })
 }
 
-/// Compiled-in files, parsed. One that could not be read would leave its chains without a root or
-/// an intermediate, and so refused; tests hold that all are there.
-fn compiled_in(files: &[&[u8]]) -> Vec<Certificate> {
-    files.iter().filter_map(|der| Certificate::parse(der).ok()).collect()
+/// A compiled-in root and what it signed of the other files. A file that could not be read would leave
+/// its chains without a root or an intermediate, and so refused; tests hold that all are there.
+fn compiled_in(root: &[u8], known: &[&[u8]]) -> Option<VendorRoot> {
+    let root = Certificate::parse(root).ok()?;
+    let known = known.iter().filter_map(|der| Certificate::parse(der).ok());
+    let known = known.filter(|certificate| certificate.is_signed_by(&root)).collect();
+    Some(VendorRoot { root, known })
+}
+
+/// Whether it is one of `known` itself, and no copy from elsewhere.
+pub(crate) fn is_known(certificate: &Certificate, known: &[Certificate]) -> bool {
+    known.iter().any(|known| std::ptr::eq(known, certificate))
 }
 
 #[cfg(test)]

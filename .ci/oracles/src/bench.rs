@@ -13,6 +13,7 @@ use std::time::Duration;
 use dcap_qvl::QuoteCollateralV3;
 use dcap_qvl::configs::{RingConfig, RustCryptoConfig};
 use dcap_qvl::verify::QuoteVerifier;
+use rustix::time::{ClockId, clock_gettime};
 use sev::certs::snp::{Certificate, Chain, Verifiable};
 use sev::firmware::guest::AttestationReport;
 use sev::parser::ByteParser;
@@ -82,12 +83,10 @@ fn medians(cases: &[Case], rounds: usize) -> Vec<f64> {
         .collect()
 }
 
-/// This thread's time on a processor, as Linux counts it, so that other work on the machine counts
-/// less.
+/// This thread's time on a processor, so that other work on the machine counts less.
 fn cpu_time() -> Duration {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok());
-    Duration::from_nanos(nanoseconds.expect("Linux with schedstat"))
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 fn cases(samples: &Samples) -> Result<Vec<Case>, Box<dyn Error>> {

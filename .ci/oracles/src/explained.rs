@@ -14,14 +14,16 @@ struct Known {
 const KNOWN: &[Known] = &[
     Known {
         peer: Peer::Sev,
-        reason: "bytes of the report that nothing signs (after the signature, and above r and s): we want zeros, sev does not look",
+        reason: "bytes of the report that nothing signs (after the signature, and above r and s): we want zeros, \
+                 sev does not look",
         applies: |it| {
             they_accept(it) && it.part == "report" && it.changed.iter().all(unsigned) && objects(it, "evidence: PARSE")
         },
     },
     Known {
         peer: Peer::Sev,
-        reason: "reserved bytes of a TCB version: signed, and lost where sev writes the report again to verify it, so that it accepts what nobody signed",
+        reason: "reserved bytes of a TCB version: signed, and lost where sev writes the report again to verify \
+                 it, so that it accepts what nobody signed",
         applies: |it| they_accept(it) && it.part == "report" && it.changed.iter().all(|at| unsigned(at) || in_tcb(at)),
     },
     Known {
@@ -33,7 +35,8 @@ const KNOWN: &[Known] = &[
     },
     Known {
         peer: Peer::Sev,
-        reason: "the certificate's outer signature algorithm: it must equal the signed one (RFC 5280 4.1.1.2), sev reads its OID only",
+        reason: "the certificate's outer signature algorithm: it must equal the signed one (RFC 5280 4.1.1.2), \
+                 sev reads its OID only",
         applies: |it| {
             they_accept(it)
                 && it.part == "certificate"
@@ -43,7 +46,8 @@ const KNOWN: &[Known] = &[
     },
     Known {
         peer: Peer::Sev,
-        reason: "the count of unused bits in front of the certificate's signature, which nothing signs: zero in DER, sev does not look",
+        reason: "the count of unused bits in front of the certificate's signature, which nothing signs: zero in \
+                 DER, sev does not look",
         applies: |it| {
             they_accept(it) && it.part == "certificate" && objects(it, "endorsements: PARSE") && says(it, "BIT STRING")
         },
@@ -55,7 +59,8 @@ const KNOWN: &[Known] = &[
     },
     Known {
         peer: Peer::TdxQuote,
-        reason: "types and lengths around the parts of a quote, which nothing signs: we want each to be what it must be",
+        reason: "types and lengths around the parts of a quote, which nothing signs: we want each to be what it \
+                 must be",
         applies: |it| they_accept(it) && it.part == "quote" && objects(it, "evidence: PARSE") && framing(it),
     },
     Known {
@@ -70,12 +75,14 @@ const KNOWN: &[Known] = &[
     },
     Known {
         peer: Peer::TdxQuote,
-        reason: "an authority in the quote's chain is broken: Intel's are compiled in here, and the chain is but a bag",
+        reason: "an authority in the quote's chain is broken: Intel's are compiled in here, and the chain is but \
+                 a bag",
         applies: |it| we_accept(it) && after_leaf(it),
     },
     Known {
         peer: Peer::DcapQvl,
-        reason: "types and lengths around the parts of a quote, which nothing signs: we want each to be what it must be",
+        reason: "types and lengths around the parts of a quote, which nothing signs: we want each to be what it \
+                 must be",
         applies: |it| they_accept(it) && it.part == "quote" && objects(it, "evidence: PARSE") && framing(it),
     },
     Known {
@@ -85,7 +92,8 @@ const KNOWN: &[Known] = &[
     },
     Known {
         peer: Peer::DcapQvl,
-        reason: "an authority in the quote's chain is broken: Intel's are compiled in here, and the chain is but a bag",
+        reason: "an authority in the quote's chain is broken: Intel's are compiled in here, and the chain is but \
+                 a bag",
         applies: |it| we_accept(it) && it.part == "quote" && after_leaf(it),
     },
     Known {
@@ -95,7 +103,8 @@ const KNOWN: &[Known] = &[
     },
     Known {
         peer: Peer::DcapQvl,
-        reason: "an issuer chain of the collateral is broken: Intel's authorities and signers are compiled in here, and the chain is but a bag",
+        reason: "an issuer chain of the collateral is broken: Intel's authorities and signers are compiled in \
+                 here, and the chain is but a bag",
         applies: |it| we_accept(it) && it.part.ends_with("issuer chain"),
     },
     Known {
@@ -149,7 +158,7 @@ fn they_say(it: &Difference, words: &str) -> bool {
     it.theirs.as_ref().is_err_and(|error| error.contains(words))
 }
 
-/// Whether every change is in a type or a length.
+/// Whether every change is in a type or a length, or behind the first certificate.
 fn framing(it: &Difference) -> bool {
     let word = |at: usize| {
         it.evidence.get(at..at + 4).map_or(0, |word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
@@ -160,14 +169,18 @@ fn framing(it: &Difference) -> bool {
     };
     // Signature length; certification data; length of the QE's data; PCK data.
     let ranges = [0..4, 132..138, 586..588, 620..626];
-    it.changed
-        .iter()
-        .all(|at| ranges.iter().any(|range| at.checked_sub(signature).is_some_and(|at| range.contains(&at))))
+    let is_framing =
+        |at: usize| at.checked_sub(signature).is_some_and(|at| ranges.iter().any(|range| range.contains(&at)));
+    let leaf_end = leaf_end(it).unwrap_or(usize::MAX);
+    it.changed.iter().all(|at| is_framing(*at) || *at >= leaf_end)
 }
 
 /// Whether every change is behind the first certificate of the quote's chain.
 fn after_leaf(it: &Difference) -> bool {
+    leaf_end(it).is_some_and(|end| it.changed.iter().all(|at| *at >= end))
+}
+
+fn leaf_end(it: &Difference) -> Option<usize> {
     const END: &[u8] = b"-----END CERTIFICATE-----";
-    let end = it.evidence.windows(END.len()).position(|window| window == END);
-    end.is_some_and(|end| it.changed.iter().all(|at| *at >= end + END.len()))
+    it.evidence.windows(END.len()).position(|window| window == END).map(|end| end + END.len())
 }

@@ -71,8 +71,11 @@ pub(super) fn contents(text: &str) -> Result<Contents, Refusal> {
         fields.vcek,
         fields.chain,
     ];
-    for text in chains.into_iter().flatten() {
-        contents.objects.push(text.into_bytes());
+    for text in chains.into_iter().flatten().map(String::into_bytes) {
+        // TCB info and QE identity mostly come with the same chain.
+        if !contents.objects.contains(&text) {
+            contents.objects.push(text);
+        }
     }
     for bytes in [fields.root_ca_crl, fields.pck_crl].into_iter().flatten() {
         contents.objects.push(match bytes {

@@ -30,7 +30,7 @@ pub(crate) fn objects(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
         let end = format!("-----END {label}-----");
         let (body, after) = body.split_once(end.as_str()).ok_or_else(broken)?;
         if LABELS.contains(&label) {
-            let digits: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+            let digits: Vec<u8> = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
             objects.push(STANDARD.decode(digits).map_err(|_| broken())?);
         }
         rest = after;

@@ -4,7 +4,7 @@ use crate::class::Anchored;
 use crate::error::{Check, Code};
 use crate::pki::unfit;
 use crate::trail::Trail;
-use crate::trust_anchors::{VendorRoot, looks_like_development, valid_until};
+use crate::trust_anchors::{VendorRoot, is_known, looks_like_development, valid_until};
 use crate::unix_time::UnixTime;
 use crate::x509::{Certificate, oid};
 
@@ -149,8 +149,8 @@ impl<'a> Search<'a, '_> {
     /// several certificates of one authority, those valid now come first.
     fn up_from(&mut self, below: &mut Vec<&'a Certificate>) -> Option<Path<'a>> {
         let last = *below.last()?;
-        for VendorRoot { root, .. } in self.rules.roots {
-            if last.issuer == root.subject && self.signed(last, root) {
+        for VendorRoot { root, known } in self.rules.roots {
+            if last.issuer == root.subject && (is_known(last, known) || self.signed(last, root)) {
                 return Some(Path { certificates: below.clone(), root });
             }
         }

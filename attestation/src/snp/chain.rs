@@ -7,7 +7,7 @@ use crate::pki::unfit;
 use crate::snp::endorsement_key::claimed_product;
 use crate::snp::report::SigningKey;
 use crate::trail::Trail;
-use crate::trust_anchors::{SnpRoot, is_rsa_4096, looks_like_development};
+use crate::trust_anchors::{SnpRoot, is_known, is_rsa_4096, looks_like_development};
 use crate::x509::{Certificate, oid};
 
 const TITLE: &str = "certificate chain to a pinned root";
@@ -53,7 +53,7 @@ pub(super) fn build<'a>(
         if !is_rsa_4096(candidate) || !candidate.may_issue() || !signed(leaf, candidate) {
             continue;
         }
-        if signed(candidate, &root.ark) {
+        if is_known(candidate, &root.intermediates) || signed(candidate, &root.ark) {
             intermediate = Some(candidate);
             break;
         }

@@ -1,7 +1,7 @@
 //! AMD's roots (ARK), one a product line, with the intermediates of chip keys (ASK) and provider keys
 //! (ASVK).
 
-use super::compiled_in;
+use super::{VendorRoot, compiled_in};
 use crate::snp::Product;
 use crate::x509::Certificate;
 
@@ -10,7 +10,7 @@ use crate::x509::Certificate;
 pub(crate) struct SnpRoot {
     pub(crate) product: Product,
     pub(crate) ark: Certificate,
-    /// ASK and ASVK; still subject to dates and revocation.
+    /// ASK and ASVK, which the root is known to have signed; still subject to dates and revocation.
     pub(crate) intermediates: Vec<Certificate>,
 }
 
@@ -44,8 +44,8 @@ const AMD: [(Product, [&[u8]; 3]); 3] = [
 
 pub(super) fn roots() -> Vec<SnpRoot> {
     let roots = AMD.iter().filter_map(|(product, [ark, ask, asvk])| {
-        let ark = Certificate::parse(ark).ok()?;
-        Some(SnpRoot { product: *product, ark, intermediates: compiled_in(&[ask, asvk]) })
+        let VendorRoot { root, known } = compiled_in(ark, &[ask, asvk])?;
+        Some(SnpRoot { product: *product, ark: root, intermediates: known })
     });
     roots.collect()
 }

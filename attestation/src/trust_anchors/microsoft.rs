@@ -14,7 +14,7 @@ const KNOWN: [&[u8]; 2] = [
 ];
 
 pub(super) fn roots() -> Vec<VendorRoot> {
-    compiled_in(&[ROOT]).into_iter().map(|root| VendorRoot { root, known: compiled_in(&KNOWN) }).collect()
+    compiled_in(ROOT, &KNOWN).into_iter().collect()
 }
 
 #[cfg(test)]

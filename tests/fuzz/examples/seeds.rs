@@ -52,7 +52,8 @@ struct Seeds {
 
 impl Seeds {
     fn folder(&mut self, folder: &Path) -> Result<(), Box<dyn Error>> {
-        let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
+        let mut paths =
+            fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
         paths.sort();
         let mut together = Vec::new();
         for path in paths {
@@ -114,6 +115,7 @@ fn name(path: &Path) -> String {
 fn intel_objects(bytes: &[u8]) -> Vec<String> {
     let Ok(file) = serde_json::from_slice::<Value>(bytes) else { return Vec::new() };
     let answers = ["tcbInfo", "enclaveIdentity"].into_iter().filter_map(|name| file.get(name)).map(Value::to_string);
-    let strings = ["tcb_info", "qe_identity"].into_iter().filter_map(|name| file.get(name)?.as_str()).map(str::to_owned);
+    let strings =
+        ["tcb_info", "qe_identity"].into_iter().filter_map(|name| file.get(name)?.as_str()).map(str::to_owned);
     answers.chain(strings).collect()
 }
