@@ -79,7 +79,7 @@ fn platform(claims: &AuthenticatedClaims, lists: &[&DenyList]) -> Check {
     });
     let named =
         |subject: &DeniedSubject| matches!(subject, DeniedSubject::Platform(named) if lengths.contains(&named.0.len()));
-    let unknown = identities.is_empty().then(|| "a platform that does not show which one it is");
+    let unknown = identities.is_empty().then_some("a platform that does not show which one it is");
     verdict(Code::PlatformNotAllowed, PLATFORM, lists, listed, unknown.filter(|_| find(lists, named).is_some()))
 }
 
