@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use strongroom_attestation::{DenyList, UnixTime};
+use strongroom_attestation::{DenyList, PolicyError, UnixTime};
 use strongroom_channel::deny_list::{self, DenyListError, SignedDenyList};
 use strongroom_client::{ClientError, StateDirectory, parse_trust_root};
 
@@ -94,7 +94,10 @@ fn sign(source: &Path, key: &Path, out: &Path, previous: Option<&PathBuf>, outpu
     let malformed = |what: &dyn std::fmt::Display| {
         Failure::new(Exit::Malformed, "DENY_LIST", format!("{}: {what}", source.display()))
     };
-    let list = DenyList::from_toml(&text).map_err(|error| malformed(&error))?;
+    let list = DenyList::from_toml(&text).map_err(|error| match error {
+        PolicyError::Text { message } => malformed(&message),
+        other => malformed(&other),
+    })?;
     let key = key_file::read(key)?.ok_or_else(|| {
         let message = format!("{} is no key; make one with `strongroom deny-list keygen`", key.display());
         Failure::new(Exit::Malformed, "DENY_LIST_KEY", message)

@@ -103,7 +103,7 @@ pub enum MalformedDenyList {
 /// Signs an edition. It must have an end, and that after `created`.
 pub fn sign(list: &DenyList, created: UnixTime, key: &SigningKey) -> Result<Vec<u8>, MalformedDenyList> {
     let not_after = list.not_after().filter(|end| *end > created);
-    let not_after = not_after.ok_or(value(5, "an end after the creation"))?;
+    let not_after = not_after.ok_or(value(5, "not_after, later than the creation"))?;
     let bytes = key_and_message::sign(key, media::DENY_LIST, &encode(list, created, not_after));
     if bytes.len() > MAX_DENY_LIST { Err(MalformedDenyList::TooLong) } else { Ok(bytes) }
 }
@@ -188,7 +188,7 @@ fn decode(payload: &[u8]) -> Result<(DenyList, UnixTime, UnixTime), MalformedDen
     let entries = fields.require(6)?.items()?.into_iter().map(entry).collect::<Result<Vec<Denied>, _>>()?;
     fields.finish()?;
     if created >= not_after {
-        return Err(value(5, "an end after the creation"));
+        return Err(value(5, "not_after, later than the creation"));
     }
     let list = DenyList::new(issuer, sequence, Some(not_after), entries.clone())?;
     // One list has one encoding.

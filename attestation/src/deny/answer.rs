@@ -5,6 +5,7 @@ use crate::deny::{Denied, DeniedSubject, DenyList};
 use crate::error::{Check, Code};
 use crate::policy::Policy;
 use crate::snp::SnpClaims;
+use crate::tdx::TdxClaims;
 use crate::unix_time::UnixTime;
 
 /// Every title of these checks begins with this one.
@@ -45,7 +46,7 @@ pub(crate) fn answer(
         platform(claims, &lists),
         measurement(claims, &lists),
         certificates(fingerprints, &lists),
-        advisories(claims, &lists),
+        advisories(claims.tdx(), &lists),
     ]
 }
 
@@ -111,9 +112,9 @@ fn certificates(fingerprints: &[[u8; 32]], lists: &[&DenyList]) -> Check {
     verdict(Code::Revoked, "deny list: certificates", lists, listed, None)
 }
 
-fn advisories(claims: &AuthenticatedClaims, lists: &[&DenyList]) -> Check {
+fn advisories(claims: Option<&TdxClaims>, lists: &[&DenyList]) -> Check {
     let title = "deny list: advisories";
-    let Some(tdx) = claims.tdx() else {
+    let Some(tdx) = claims else {
         return Check::skip(Code::Tcb, title, "nothing: advisories are for Intel's platforms", "another platform");
     };
     let found = tdx.tcb.as_ref().map(|tcb| tcb.advisories.as_slice()).unwrap_or_default();
@@ -153,8 +154,12 @@ fn verdict(
 
 #[cfg(test)]
 mod tests {
+    use strongroom_simulated_platform::{PckCa, SimulatedIntel, TdBody};
+
     use super::*;
+    use crate::error::State;
     use crate::snp::{EndorsementKey, Product, SnpReport};
+    use crate::{Artefacts, DevelopmentAnchors, Expected, Simulated, verify};
 
     const GENOA: &[u8] = include_bytes!("../../../tests/vectors/snp/012-genoa-v5/report.bin");
     const TURIN: &[u8] = include_bytes!("../../../tests/vectors/snp/013-turin-v5/report.bin");
@@ -176,5 +181,47 @@ mod tests {
         }
         turin.certified_chip = None;
         assert!(chip(&turin).is_empty(), "nothing tells it");
+    }
+    /// Claims of a TD that everything was supplied for.
+    fn td() -> TdxClaims {
+        let now = UnixTime::from_secs(1_800_000_000);
+        let intel = SimulatedIntel::published(now.as_secs()).unwrap();
+        let td = intel.td([3; 32], PckCa::Platform, TdBody::healthy(), now.as_secs()).unwrap();
+        let evidence = td.evidence(&[7; 64]).unwrap();
+        let mut artefacts = Artefacts::default();
+        for bytes in evidence.collateral.artefacts().iter().chain([&evidence.quote]) {
+            artefacts.add(bytes).unwrap();
+        }
+        let (evidence, bag) = artefacts.into_evidence().unwrap();
+        let anchors = DevelopmentAnchors::new(intel.root_certificate_der()).unwrap();
+        let expected = Expected::unbound_for_inspection();
+        let appraisal = verify::<Simulated>(&evidence, &bag, &anchors, &Policy::authentic(), &expected, now);
+        appraisal.claims().unwrap().tdx().unwrap().clone()
+    }
+
+    #[test]
+    fn an_advisory_that_is_not_borne_refuses_whatever_else_the_level_says() {
+        let advisory = |name: &str| DeniedSubject::Advisory(name.to_owned());
+        let entry = Denied { subject: advisory("INTEL-SA-00615"), reason: "MMIO stale data".to_owned() };
+        let list = DenyList::new("bank".to_owned(), 1, None, vec![entry]).unwrap();
+        let state = |claims: &TdxClaims| advisories(Some(claims), &[&list]).state;
+        let mut claims = td();
+        let advised = |claims: &mut TdxClaims, names: &[&str], complete: bool| {
+            let tcb = claims.tcb.as_mut().unwrap();
+            tcb.advisories = names.iter().map(|name| (*name).to_owned()).collect();
+            tcb.complete = complete;
+        };
+        assert_eq!(state(&claims), State::Pass);
+        advised(&mut claims, &["INTEL-SA-00614", "INTEL-SA-006150"], true);
+        assert_eq!(state(&claims), State::Pass, "others");
+        for name in ["INTEL-SA-00615", "intel-sa-00615"] {
+            advised(&mut claims, &["INTEL-SA-00614", name], true);
+            assert_eq!(state(&claims), State::Fail, "{name}");
+        }
+        assert!(advisories(Some(&claims), &[&list]).found.ends_with("MMIO stale data"));
+        advised(&mut claims, &[], false);
+        assert_eq!(state(&claims), State::Fail, "half of the collateral tells half of them");
+        claims.tcb = None;
+        assert_eq!(state(&claims), State::Fail, "none tells nothing");
     }
 }
