@@ -158,11 +158,12 @@ impl<'a> Search<'a, '_> {
             return None;
         }
         let now = self.rules.now;
-        let known = self.rules.roots.iter().flat_map(|vendor| &vendor.known);
+        let known = || self.rules.roots.iter().flat_map(|vendor| &vendor.known);
         // What came with the evidence goes first, so that an authority's certificate that was
-        // issued again is the one that counts.
-        let mut issuers: Vec<&'a Certificate> = (self.bag.iter().copied())
-            .chain(known)
+        // issued again is the one that counts; a copy of a known one is that one.
+        let supplied = self.bag.iter().map(|copy| known().find(|known| known == copy).unwrap_or(copy));
+        let mut issuers: Vec<&'a Certificate> = supplied
+            .chain(known())
             .filter(|candidate| candidate.subject == last.issuer && candidate.may_issue())
             .filter(|candidate| !below.contains(candidate))
             .collect();
