@@ -21,7 +21,8 @@ const EVIDENCE = ["report.bin", "quote.bin", "evidence.json"];
 const browser = await import(pathToFileURL(join(moduleDirectory, "strongroom_browser.js")));
 browser.initSync({ module: readFileSync(join(moduleDirectory, "strongroom_browser_bg.wasm")) });
 
-const cases = [...readdirSync(vectors).sort().flatMap(readSet), ...badRequests()];
+const sets = readdirSync(vectors, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+const cases = [...sets.sort().flatMap(readSet), ...badRequests()];
 const requests = cases.map(({ call, request }) => `${call} ${JSON.stringify(request)}\n`).join("");
 const run = spawnSync(native, { input: requests, encoding: "utf8", maxBuffer: 1 << 28 });
 if (run.status !== 0) {
