@@ -14,6 +14,11 @@ struct Known {
 const KNOWN: &[Known] = &[
     Known {
         peer: Peer::Sev,
+        reason: "dates of certificates: sev does not look at them",
+        applies: |it| they_accept(it) && objects(it, "COLLATERAL_EXPIRED"),
+    },
+    Known {
+        peer: Peer::Sev,
         reason: "bytes of the report that nothing signs (after the signature, and above r and s): we want zeros, \
                  sev does not look",
         applies: |it| {
