@@ -136,6 +136,7 @@ pub const ARTEFACTS: Target = Target {
             nonce: None,
             policy: &policy,
             now: UnixTime::from_secs(1_760_000_000),
+            warn_within: 30 * 24 * 60 * 60,
             development_roots: artefacts.get(..1).unwrap_or_default(),
         };
         black_box(examine(&examination).to_json().to_string());
