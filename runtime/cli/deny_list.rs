@@ -1,7 +1,6 @@
 //! `strongroom deny-list`: what a tenant no longer trusts, signed for everybody who verifies.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -11,10 +10,10 @@ use strongroom_channel::deny_list::{self, DenyListError, SignedDenyList};
 use strongroom_client::{ClientError, StateDirectory, parse_trust_root};
 
 use crate::exit_code::Exit;
+use crate::file;
 use crate::key_file;
 use crate::output::{Failure, Output};
 use crate::trust;
-use crate::verify::read;
 
 #[derive(Subcommand)]
 pub(crate) enum DenyListCommand {
@@ -67,7 +66,7 @@ impl DenyListArguments {
         now: UnixTime,
     ) -> Result<Option<DenyList>, Failure> {
         let (Some(file), Some(key)) = (&self.deny_list, &self.deny_list_key) else { return Ok(None) };
-        let (bytes, key) = (read(file)?, thumbprint(key)?);
+        let (bytes, key) = (file::read_artefact(file)?, thumbprint(key)?);
         let list = state()?.accept_deny_list(&bytes, &key, now);
         list.map(Some).map_err(|error| about(file, &error))
     }
@@ -76,7 +75,7 @@ impl DenyListArguments {
 pub(crate) fn run(command: DenyListCommand, output: Output) -> Result<Exit, Failure> {
     match command {
         DenyListCommand::Keygen { file } => keygen(&file, output),
-        DenyListCommand::Sign { source, key, out, previous } => sign(&source, &key, &out, previous.as_ref(), output),
+        DenyListCommand::Sign { source, key, out, previous } => sign(&source, &key, &out, previous.as_deref(), output),
         DenyListCommand::Show { file, key } => show(&file, key.as_deref(), output),
     }
 }
@@ -89,7 +88,7 @@ fn keygen(file: &Path, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn sign(source: &Path, key: &Path, out: &Path, previous: Option<&PathBuf>, output: Output) -> Result<Exit, Failure> {
+fn sign(source: &Path, key: &Path, out: &Path, previous: Option<&Path>, output: Output) -> Result<Exit, Failure> {
     let text = fs::read_to_string(source).map_err(|error| Failure::file(source, &error))?;
     let malformed = |what: &dyn std::fmt::Display| {
         Failure::new(Exit::Malformed, "DENY_LIST", format!("{}: {what}", source.display()))
@@ -116,19 +115,14 @@ fn sign(source: &Path, key: &Path, out: &Path, previous: Option<&PathBuf>, outpu
         }
     }
     let bytes = deny_list::sign(&list, trust::now(), &key).map_err(|error| malformed(&error))?;
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(out)
-        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-        .map_err(|error| Failure::file(out, &error))?;
+    file::write_new(out, &bytes)?;
     let count = list.entries().len();
     let value = json!({ "file": out, "sequence": list.sequence(), "entries": count, "key": shown(&thumbprint) });
     output.result(&value, format!("signed {count} entries as sequence {} in {}", list.sequence(), out.display()));
     Ok(Exit::Done)
 }
 
-fn show(file: &PathBuf, key: Option<&str>, output: Output) -> Result<Exit, Failure> {
+fn show(file: &Path, key: Option<&str>, output: Output) -> Result<Exit, Failure> {
     let pinned = key.map(thumbprint).transpose()?;
     let SignedDenyList { key, created, not_after, list, .. } = signed(file, pinned)?;
     let value = json!({
@@ -151,8 +145,8 @@ fn show(file: &PathBuf, key: Option<&str>, output: Output) -> Result<Exit, Failu
 }
 
 /// A signed list, current or not, by the pinned key if there is one.
-fn signed(file: &PathBuf, pinned: Option<[u8; 32]>) -> Result<SignedDenyList, Failure> {
-    let signed = deny_list::read(&read(file)?).map_err(|error| about(file, &error.into()))?;
+fn signed(file: &Path, pinned: Option<[u8; 32]>) -> Result<SignedDenyList, Failure> {
+    let signed = deny_list::read(&file::read_artefact(file)?).map_err(|error| about(file, &error.into()))?;
     match pinned {
         Some(pinned) if pinned != signed.key => {
             Err(about(file, &DenyListError::WrongKey { pinned, found: signed.key }.into()))

@@ -7,8 +7,8 @@ use serde_json::Value;
 use strongroom_attestation::describe;
 
 use crate::exit_code::Exit;
+use crate::file;
 use crate::output::{Failure, Output};
-use crate::verify;
 
 #[derive(Subcommand)]
 pub(crate) enum Evidence {
@@ -23,7 +23,7 @@ pub(crate) enum Evidence {
 pub(crate) fn run(command: Evidence, output: Output) -> Result<Exit, Failure> {
     let Evidence::Show { files } = command;
     for path in &files {
-        let account = describe(&verify::read(path)?).map_err(|refusal| {
+        let account = describe(&file::read_artefact(path)?).map_err(|refusal| {
             let message = format!("{}: {}", path.display(), refusal.detail);
             Failure::new(Exit::from_code(refusal.code.exit_code()), refusal.code.as_str(), message)
         })?;

@@ -14,6 +14,8 @@ mod deny_list;
 #[cfg(feature = "client")]
 mod evidence;
 mod exit_code;
+#[cfg(feature = "client")]
+mod file;
 mod key_file;
 #[cfg(feature = "client")]
 mod measure;

@@ -2,8 +2,6 @@
 
 mod source;
 
-use std::fs::{self, OpenOptions};
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,9 +16,9 @@ use strongroom_endorsements::{
 pub(crate) use source::{freshness, freshness_text, mirrors, open, patiently};
 
 use crate::exit_code::Exit;
+use crate::file;
 use crate::output::{Failure, Output};
 use crate::trust::now;
-use crate::verify;
 
 /// A person waits for this command: longer than a server would, for a vendor that limits requests.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -136,7 +134,7 @@ fn needed(files: &[PathBuf], candidates: &[Product], evaluation: Evaluation) -> 
     let mut artefacts = Artefacts::default();
     for file in files {
         let name = file.display().to_string();
-        artefacts.add(&verify::read(file)?).map_err(|refusal| refused(&name, &refusal))?;
+        artefacts.add(&file::read_artefact(file)?).map_err(|refusal| refused(&name, &refusal))?;
     }
     let all = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
     let (evidence, given) = artefacts.into_evidence().map_err(|refusal| refused(&all, &refusal))?;
@@ -180,12 +178,7 @@ fn export(file: &Path, place: &Place, output: Output) -> Result<Exit, Failure> {
     let bytes = bundle.to_json();
     // What cannot be read again is of no use where it is carried to.
     Bundle::from_json(&bytes, now()).map_err(|error| bundle_failure(file, &error))?;
-    let mut opened = OpenOptions::new().write(true).create_new(true).open(file).map_err(|e| Failure::file(file, &e))?;
-    if let Err(error) = opened.write_all(&bytes).and_then(|()| opened.sync_all()) {
-        // Half a file would only be found out on the other side.
-        let _ = fs::remove_file(file);
-        return Err(Failure::file(file, &error));
-    }
+    file::write_new(file, &bytes)?;
     let count = bundle.items().len();
     let value = json!({ "result": "exported", "items": count, "bytes": bytes.len() });
     output.result(&value, format!("{count} items exported to {}", file.display()));
@@ -260,20 +253,12 @@ fn items(place: &Place, output: Output) -> Result<Vec<Item>, Failure> {
 }
 
 fn read_bundle(file: &Path) -> Result<Bundle, Failure> {
-    let bytes = read(file, MAX_BUNDLE)?;
+    let bytes = file::read_at_most(file, MAX_BUNDLE)?;
     Bundle::from_json(&bytes, now()).map_err(|error| bundle_failure(file, &error))
 }
 
 fn bundle_failure(file: &Path, error: &BundleError) -> Failure {
     Failure::new(Exit::Malformed, "MALFORMED", format!("{}: {error}", file.display()))
-}
-
-/// At most `limit` bytes of a file: what is longer is refused by whoever reads its beginning.
-fn read(file: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let opened = fs::File::open(file).map_err(|e| Failure::file(file, &e))?;
-    opened.take(limit).read_to_end(&mut bytes).map_err(|e| Failure::file(file, &e))?;
-    Ok(bytes)
 }
 
 fn item_json(item: &Item) -> Value {

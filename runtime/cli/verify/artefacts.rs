@@ -1,8 +1,7 @@
 //! Verifies raw vendor artefacts, as auditors and incident responders have them: offline, but for what `--fetch` asks for.
 
 use std::fs;
-use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use strongroom_attestation::{AttestationResult, Examination, Policy, Status, examine};
 
@@ -10,11 +9,10 @@ use super::fetching::{self, Fetched};
 use super::{Files, explain};
 use crate::arguments::Trust;
 use crate::exit_code::Exit;
+use crate::file;
 use crate::output::{Failure, Output};
 use crate::trust;
 
-/// Largest file that is read; event logs have some hundred kilobytes.
-const LARGEST: u64 = 8 << 20;
 const DAY: u64 = 24 * 60 * 60;
 
 pub(super) async fn run(files: &Files, which: &Trust, explained: bool, output: Output) -> Result<Exit, Failure> {
@@ -84,19 +82,7 @@ fn accepted(result: &AttestationResult, platform: &str) -> String {
 }
 
 fn read_all<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Vec<Vec<u8>>, Failure> {
-    paths.into_iter().map(read).collect()
-}
-
-/// Reads a file up to a bound, so that a wrong path cannot fill the memory.
-pub(crate) fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
-    let io = |error: std::io::Error| Failure::file(path, &error);
-    let mut bytes = Vec::new();
-    fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(io)?;
-    if bytes.len() as u64 > LARGEST {
-        let message = format!("{} is larger than {LARGEST} bytes, which no evidence is", path.display());
-        return Err(Failure::new(Exit::Malformed, "PARSE", message));
-    }
-    Ok(bytes)
+    paths.into_iter().map(|path| file::read_artefact(path)).collect()
 }
 
 fn policy(named: &str) -> Result<Policy, Failure> {
@@ -104,10 +90,8 @@ fn policy(named: &str) -> Result<Policy, Failure> {
         "strict" => Ok(Policy::strict()),
         "authentic" => Ok(Policy::authentic()),
         path => {
-            let path = PathBuf::from(path);
-            let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-            let wrong = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
-            Policy::from_toml(&text).map_err(|error| wrong(&error))
+            let text = fs::read_to_string(path).map_err(|error| Failure::file(Path::new(path), &error))?;
+            Policy::from_toml(&text).map_err(|error| Failure::usage(format!("{path}: {error}")))
         }
     }
 }

@@ -13,8 +13,6 @@ use crate::arguments::Trust;
 use crate::exit_code::Exit;
 use crate::output::{Failure, Output};
 
-pub(crate) use artefacts::read;
-
 /// Asks a server for fresh evidence and verifies it against the tenant's trust file; or, with
 /// --evidence, verifies raw vendor artefacts against a policy, offline unless --fetch is given.
 ///
