@@ -143,7 +143,7 @@ impl Artefacts {
                     once(&mut self.tpm_signature, bytes.to_vec(), "vTPM signatures")?;
                     return Ok(ArtefactKind::TpmSignature);
                 }
-                Err(refusal) if kind == ArtefactKind::Endorsements && !looks_like_endorsement(bytes) => {
+                Err(refusal) if !looks_like_endorsement(bytes) => {
                     let kinds = "a report, quote, event log, certificate or collateral";
                     return Err(malformed(format!("{} bytes that are not {kinds}: {}", bytes.len(), refusal.detail)));
                 }

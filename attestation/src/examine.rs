@@ -112,7 +112,6 @@ fn appraise<K: Class>(
     anchors: &K::Anchors,
 ) -> AttestationResult {
     let appraisal: Appraisal<K> = verify(evidence, bag, anchors, examination.policy, expected, examination.now);
-    let refusal = Refusal::from_checks(appraisal.checks().to_vec());
     let mut result = AttestationResult {
         status: Status::Accepted,
         code: None,
@@ -127,8 +126,8 @@ fn appraise<K: Class>(
         expiries: appraisal.expiries().to_vec(),
         warnings: ending_soon(appraisal.expiries(), examination),
     };
-    if let Err(refused) = appraisal.into_verdict() {
-        result.refuse(&refusal.unwrap_or(refused));
+    if let Err(refusal) = appraisal.into_verdict() {
+        result.refuse(&refusal);
     }
     result
 }

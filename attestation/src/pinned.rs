@@ -1,16 +1,17 @@
 //! Values that a policy pins.
 
 use crate::error::{Check, Code};
+use crate::hex_bytes::HexBytes;
 
 /// A value that must be one of a list, when there is a list.
-pub(crate) fn pinned<'a>(
+pub(crate) fn pinned<const N: usize>(
     code: Code,
     title: &str,
-    value: &[u8],
-    allowed: Option<impl ExactSizeIterator<Item = &'a [u8]>>,
+    value: &[u8; N],
+    allowed: Option<&[HexBytes<N>]>,
 ) -> Check {
     let found = hex::encode(value);
-    let Some(mut allowed) = allowed else {
+    let Some(allowed) = allowed else {
         let wanted = "nothing: the policy pins none";
         return Check::skip(code, title, wanted, found);
     };
@@ -18,5 +19,5 @@ pub(crate) fn pinned<'a>(
         0 => "none: the policy's list is empty".to_owned(),
         count => format!("one of the {count} that the policy names"),
     };
-    Check::when(allowed.any(|item| item == value), code, title, wanted, found)
+    Check::when(allowed.iter().any(|item| item.0 == *value), code, title, wanted, found)
 }

@@ -55,7 +55,7 @@ pub fn mutated_collateral(
     other: Option<&QuoteCollateralV3>,
     random: &mut Random,
 ) -> &'static str {
-    let other = other.unwrap_or(&collateral.clone()).clone();
+    let other = other.unwrap_or(&*collateral).clone();
     let text = |mine: &mut String, other: &str, random: &mut Random| {
         // Text stays text: what is not is refused by whoever reads the file.
         *mine = String::from_utf8_lossy(&mutated(mine.as_bytes(), other.as_bytes(), random)).into_owned();

@@ -50,10 +50,7 @@ fn register(claims: &AzureClaims, index: u8, allowed: &[HexBytes<32>]) -> Check 
     let title = format!("PCR {index}");
     let value = claims.tpm_quote.as_ref().and_then(|quote| quote.pcrs.get(usize::from(index)));
     match value {
-        Some(value) => {
-            let allowed = allowed.iter().map(HexBytes::as_slice);
-            pinned(Code::Measurement, &title, &value.0, Some(allowed))
-        }
+        Some(value) => pinned(Code::Measurement, &title, &value.0, Some(allowed)),
         None => Check::fail(Code::Measurement, title, "a quoted value", "no vTPM quote"),
     }
 }

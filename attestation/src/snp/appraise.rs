@@ -27,24 +27,14 @@ pub(crate) fn appraise(claims: &SnpClaims, policy: &Policy) -> Vec<Check> {
     ];
     checks.extend(platform_settings(claims, snp));
     checks.extend(guest_settings(claims, snp));
-    checks.push(pinned(
-        Code::Measurement,
-        "launch measurement",
-        &claims.measurement,
-        policy.measurements.as_ref().map(|list| list.iter().map(HexBytes::as_slice)),
-    ));
-    checks.push(pinned(
-        Code::HostData,
-        "host data",
-        &claims.host_data,
-        policy.host_data.as_ref().map(|list| list.iter().map(HexBytes::as_slice)),
-    ));
+    let allowed = policy.measurements.as_deref();
+    checks.push(pinned(Code::Measurement, "launch measurement", &claims.measurement, allowed));
+    checks.push(pinned(Code::HostData, "host data", &claims.host_data, policy.host_data.as_deref()));
     for (title, digest, allowed) in [
         ("identity key", &claims.id_key_digest, &snp.id_key_digests),
         ("author key", &claims.author_key_digest, &snp.author_key_digests),
     ] {
-        let allowed = allowed.as_ref().map(|list| list.iter().map(HexBytes::as_slice));
-        checks.push(pinned(Code::Measurement, title, digest, allowed));
+        checks.push(pinned(Code::Measurement, title, digest, allowed.as_deref()));
     }
     checks
 }

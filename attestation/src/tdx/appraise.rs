@@ -34,21 +34,21 @@ pub(crate) fn appraise(claims: &TdxClaims, policy: &Policy) -> Vec<Check> {
         fmspc(claims, tdx),
     ];
     checks.extend(identity(claims, policy));
-    let list = |list: &Option<Vec<HexBytes<48>>>| list.clone();
+    let host_data = host_data(policy);
     let [rtmr0, rtmr1, rtmr2, rtmr3] = &claims.rtmr;
     for (code, title, value, allowed) in [
-        (Code::Measurement, "launch measurement (MRTD)", &claims.mr_td, list(&policy.measurements)),
-        (Code::Measurement, "RTMR 0", rtmr0, list(&tdx.rtmr0)),
-        (Code::Measurement, "RTMR 1", rtmr1, list(&tdx.rtmr1)),
-        (Code::Measurement, "RTMR 2", rtmr2, list(&tdx.rtmr2)),
-        (Code::Measurement, "RTMR 3", rtmr3, list(&tdx.rtmr3)),
-        (Code::Measurement, "TDX module's measurement (MRSEAM)", &claims.mr_seam, list(&tdx.mr_seam)),
-        (Code::HostData, "host data (MRCONFIGID)", &claims.mr_config_id, host_data(policy)),
-        (Code::HostData, "MRCONFIGID", &claims.mr_config_id, list(&tdx.mr_config_id)),
-        (Code::HostData, "MROWNER", &claims.mr_owner, list(&tdx.mr_owner)),
-        (Code::HostData, "MROWNERCONFIG", &claims.mr_owner_config, list(&tdx.mr_owner_config)),
+        (Code::Measurement, "launch measurement (MRTD)", &claims.mr_td, &policy.measurements),
+        (Code::Measurement, "RTMR 0", rtmr0, &tdx.rtmr0),
+        (Code::Measurement, "RTMR 1", rtmr1, &tdx.rtmr1),
+        (Code::Measurement, "RTMR 2", rtmr2, &tdx.rtmr2),
+        (Code::Measurement, "RTMR 3", rtmr3, &tdx.rtmr3),
+        (Code::Measurement, "TDX module's measurement (MRSEAM)", &claims.mr_seam, &tdx.mr_seam),
+        (Code::HostData, "host data (MRCONFIGID)", &claims.mr_config_id, &host_data),
+        (Code::HostData, "MRCONFIGID", &claims.mr_config_id, &tdx.mr_config_id),
+        (Code::HostData, "MROWNER", &claims.mr_owner, &tdx.mr_owner),
+        (Code::HostData, "MROWNERCONFIG", &claims.mr_owner_config, &tdx.mr_owner_config),
     ] {
-        checks.push(pinned(code, title, &value.0, allowed.as_ref().map(|list| list.iter().map(HexBytes::as_slice))));
+        checks.push(pinned(code, title, &value.0, allowed.as_deref()));
     }
     checks
 }
