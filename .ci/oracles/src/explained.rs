@@ -79,12 +79,6 @@ const KNOWN: &[Known] = &[
         applies: |it| we_accept(it) && it.evidence.first() == Some(&5) && they_say(it, "Verification"),
     },
     Known {
-        peer: Peer::TdxQuote,
-        reason: "an authority in the quote's chain is broken: Intel's are compiled in here, and the chain is but \
-                 a bag",
-        applies: |it| we_accept(it) && after_leaf(it),
-    },
-    Known {
         peer: Peer::DcapQvl,
         reason: "types and lengths around the parts of a quote, which nothing signs: we want each to be what it \
                  must be",
@@ -97,14 +91,14 @@ const KNOWN: &[Known] = &[
     },
     Known {
         peer: Peer::DcapQvl,
-        reason: "an authority in the quote's chain is broken: Intel's are compiled in here, and the chain is but \
-                 a bag",
-        applies: |it| we_accept(it) && it.part == "quote" && after_leaf(it),
-    },
-    Known {
-        peer: Peer::DcapQvl,
-        reason: "a certificate in the quote that dcap-qvl does not need: we read all of them strictly",
-        applies: |it| they_accept(it) && it.part == "quote" && after_leaf(it) && objects(it, "evidence: PARSE"),
+        reason: "a certificate in the quote that dcap-qvl does not need: we read all of them strictly, and each must \
+                 be the authority that it stands for",
+        applies: |it| {
+            they_accept(it)
+                && it.part == "quote"
+                && after_leaf(it)
+                && (objects(it, "evidence: PARSE") || objects(it, "CHAIN: certificates in the quote"))
+        },
     },
     Known {
         peer: Peer::DcapQvl,
