@@ -85,7 +85,15 @@ pub fn verify_ecdsa_p256_sha256(point: &[u8], message: &[u8], signature: &[u8; 6
 ///
 /// `point` is the uncompressed public point (65 bytes, SEC 1).
 pub fn verify_ecdsa_p256_sha256_asn1(point: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
-    verify_ecdsa_p256_sha256(point, message, &keys::fixed_from_asn1(signature)?)
+    verify_ecdsa_p256_sha256(point, message, &keys::fixed_from_asn1::<32, 64>(signature)?)
+}
+
+/// Verifies ECDSA on P-384 with SHA-384 as certificates carry it; the rules are those of
+/// [`verify_ecdsa_p256_sha256_asn1`].
+///
+/// `point` is the uncompressed public point (97 bytes, SEC 1).
+pub fn verify_ecdsa_p384_sha384_asn1(point: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    verify_ecdsa_p384_sha384(point, message, &keys::fixed_from_asn1::<48, 96>(signature)?)
 }
 
 /// Verifies RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes (RFC 8017 8.1.2).

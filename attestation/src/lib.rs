@@ -50,6 +50,7 @@ mod examine;
 mod expected;
 mod hex_bytes;
 pub mod measure;
+mod nvidia;
 mod pinned;
 mod pki;
 mod policy;

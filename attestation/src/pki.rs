@@ -4,6 +4,7 @@
 mod fitness;
 mod path;
 mod revocation;
+mod status;
 
 pub(crate) use fitness::unfit;
 pub(crate) use path::{Path, PathRules};

@@ -4,6 +4,7 @@ mod amd;
 mod development;
 mod intel;
 mod microsoft;
+mod nvidia;
 
 use std::sync::LazyLock;
 
@@ -29,6 +30,10 @@ pub(crate) struct Roots {
     pub(crate) intel: Vec<VendorRoot>,
     /// Microsoft's root of the vTPMs of confidential virtual machines.
     pub(crate) vtpm: Vec<VendorRoot>,
+    /// NVIDIA's root of devices: GPUs and switches.
+    pub(crate) nvidia_devices: Vec<VendorRoot>,
+    /// NVIDIA's root of reference integrity manifests.
+    pub(crate) nvidia_manifests: Vec<VendorRoot>,
 }
 
 /// One pinned root and the certificates under it that are known with it. That it signed them was
@@ -46,8 +51,13 @@ pub struct HardwareAnchors {
 }
 
 /// Read once: they are part of the program, and never change.
-static COMPILED_IN: LazyLock<Roots> =
-    LazyLock::new(|| Roots { snp: amd::roots(), intel: intel::roots(), vtpm: microsoft::roots() });
+static COMPILED_IN: LazyLock<Roots> = LazyLock::new(|| Roots {
+    snp: amd::roots(),
+    intel: intel::roots(),
+    vtpm: microsoft::roots(),
+    nvidia_devices: nvidia::device_roots(),
+    nvidia_manifests: nvidia::manifest_roots(),
+});
 
 /// Roots of simulated vendors; they lead only to simulated verdicts.
 #[derive(Clone, Debug)]
@@ -57,7 +67,8 @@ pub struct DevelopmentAnchors {
 
 impl HardwareAnchors {
     /// The roots that this build carries: AMD's ARK-Milan, ARK-Genoa and ARK-Turin, Intel SGX Root
-    /// CA, and Azure Virtual TPM Root Certificate Authority 2023.
+    /// CA, Azure Virtual TPM Root Certificate Authority 2023, NVIDIA Device Identity CA and NVIDIA
+    /// CoRIM signing Root CA.
     pub fn compiled_in() -> HardwareAnchors {
         HardwareAnchors { roots: &COMPILED_IN }
     }
@@ -71,14 +82,15 @@ impl DevelopmentAnchors {
     /// Trusts the root certificate of a simulated vendor, given as DER. Refused with `CHAIN`
     /// unless it signs itself, is a CA with the vendor's kind of key, has one of the vendors' names
     /// followed by ` DEVELOPMENT - NOT A TEE` (`ARK-<product line>`, `Intel SGX Root CA`, `Azure
-    /// Virtual TPM Root Certificate Authority 2023`), carries the critical development extension,
+    /// Virtual TPM Root Certificate Authority 2023`, `NVIDIA Device Identity CA`, `NVIDIA CoRIM signing
+    /// Root CA`), carries the critical development extension,
     /// and lives at most seven days.
     pub fn new(root_certificate_der: &[u8]) -> Result<DevelopmentAnchors, Refusal> {
         DevelopmentAnchors { roots: Roots::default() }.and(root_certificate_der)
     }
 
     /// Trusts another vendor's root as well, under the same conditions: evidence of a paravisor
-    /// needs two.
+    /// needs two, GPUs two more.
     pub fn and(mut self, root_certificate_der: &[u8]) -> Result<DevelopmentAnchors, Refusal> {
         let root = development::root(root_certificate_der)?;
         let name = root.subject.common_name().map(plain_name).unwrap_or_default();
@@ -90,6 +102,10 @@ impl DevelopmentAnchors {
             self.roots.intel.push(VendorRoot { root, known: Vec::new() });
         } else if name == microsoft::ROOT_NAME && is_rsa_4096(&root) {
             self.roots.vtpm.push(VendorRoot { root, known: Vec::new() });
+        } else if name == nvidia::DEVICE_ROOT_NAME && matches!(root.public_key, PublicKey::P384(_)) {
+            self.roots.nvidia_devices.push(VendorRoot { root, known: Vec::new() });
+        } else if name == nvidia::MANIFEST_ROOT_NAME && matches!(root.public_key, PublicKey::P384(_)) {
+            self.roots.nvidia_manifests.push(VendorRoot { root, known: Vec::new() });
         } else {
             let wanted = "be named as a vendor's root, with that vendor's kind of key";
             return Err(Refusal::new(Code::Chain, format!("the development root must {wanted}")));
@@ -141,7 +157,8 @@ mod tests {
     fn a_hardware_root_is_no_development_root() {
         let anchors = HardwareAnchors::compiled_in();
         let roots = anchors.roots();
-        let others = roots.intel.iter().chain(&roots.vtpm).map(|vendor| &vendor.root);
+        let nvidia = roots.nvidia_devices.iter().chain(&roots.nvidia_manifests);
+        let others = roots.intel.iter().chain(&roots.vtpm).chain(nvidia).map(|vendor| &vendor.root);
         for root in roots.snp.iter().map(|root| &root.ark).chain(others) {
             let refusal = DevelopmentAnchors::new(root.der()).unwrap_err();
             assert_eq!(refusal.code, Code::Chain);

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod name;
+mod ocsp_response;
 mod revocation_list;
 
 pub(crate) use certificate::{Certificate, Extension, PublicKey, SignatureAlgorithm};
@@ -20,6 +21,7 @@ pub(crate) mod oid {
     pub(crate) const SHA384_WITH_RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 12];
     pub(crate) const SHA512_WITH_RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 13];
     pub(crate) const ECDSA_WITH_SHA256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 4, 3, 2];
+    pub(crate) const ECDSA_WITH_SHA384: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 4, 3, 3];
     pub(crate) const EC_PUBLIC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 2, 1];
     pub(crate) const SECP384R1: &[u8] = &[0x2B, 0x81, 4, 0, 34];
     pub(crate) const PRIME256V1: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
@@ -33,7 +35,8 @@ pub(crate) mod oid {
 
 /// Reads an AlgorithmIdentifier of a signature. Told apart are those that vendors sign with:
 /// RSASSA-PSS with SHA-384 throughout and a salt of 48 bytes (AMD), ECDSA on P-256 with SHA-256
-/// (Intel), RSASSA-PKCS1-v1_5 (Microsoft). The rest may stand in a bag, and signs nothing here.
+/// (Intel) and on P-384 with SHA-384 (NVIDIA), RSASSA-PKCS1-v1_5 (Microsoft). The rest may stand in a
+/// bag, and signs nothing here.
 fn signature_algorithm(identifier: &[u8]) -> Result<SignatureAlgorithm, DerError> {
     let mut outer = Reader::new(identifier);
     let mut fields = outer.sequence()?;
@@ -43,6 +46,7 @@ fn signature_algorithm(identifier: &[u8]) -> Result<SignatureAlgorithm, DerError
         oid::RSASSA_PSS if pss_parameters_are_sha384(fields.clone()) == Ok(true) => SignatureAlgorithm::RsaPssSha384,
         // RFC 5758 3.2: the parameters are absent.
         oid::ECDSA_WITH_SHA256 if fields.is_empty() => SignatureAlgorithm::EcdsaP256Sha256,
+        oid::ECDSA_WITH_SHA384 if fields.is_empty() => SignatureAlgorithm::EcdsaP384Sha384,
         // RFC 4055 5: the parameters are NULL.
         oid::SHA256_WITH_RSA if is_null(fields.clone()) => SignatureAlgorithm::RsaPkcs1Sha256,
         oid::SHA384_WITH_RSA if is_null(fields.clone()) => SignatureAlgorithm::RsaPkcs1Sha384,

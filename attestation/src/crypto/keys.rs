@@ -61,8 +61,10 @@ pub(super) fn uncompressed<const N: usize>(point: &[u8]) -> Result<&[u8; N], Bad
     }
 }
 
-/// r and s of a DER `Ecdsa-Sig-Value` as 32 big-endian bytes each. Their range is not looked at.
-pub(super) fn fixed_from_asn1(signature: &[u8]) -> Result<[u8; 64], BadSignature> {
+/// r and s of a DER `Ecdsa-Sig-Value` as `N` big-endian bytes each, `BOTH` in all. Their range is not
+/// looked at.
+pub(super) fn fixed_from_asn1<const N: usize, const BOTH: usize>(signature: &[u8]) -> Result<[u8; BOTH], BadSignature> {
+    const { assert!(N + N == BOTH) };
     let read = || {
         let mut outer = Reader::new(signature);
         let mut numbers = outer.sequence()?;
@@ -72,8 +74,8 @@ pub(super) fn fixed_from_asn1(signature: &[u8]) -> Result<[u8; 64], BadSignature
         Ok::<_, DerError>(pair)
     };
     let (r, s) = read().map_err(|_| BadSignature)?;
-    let mut fixed = [0; 64];
-    let (left, right) = fixed.split_at_mut(32);
+    let mut fixed = [0; BOTH];
+    let (left, right) = fixed.split_at_mut(N);
     for (place, number) in [(left, r), (right, s)] {
         let start = place.len().checked_sub(number.len()).ok_or(BadSignature)?;
         place.get_mut(start..).ok_or(BadSignature)?.copy_from_slice(number);

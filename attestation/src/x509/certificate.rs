@@ -54,6 +54,7 @@ pub(crate) enum PublicKey {
 pub(crate) enum SignatureAlgorithm {
     RsaPssSha384,
     EcdsaP256Sha256,
+    EcdsaP384Sha384,
     RsaPkcs1Sha256,
     RsaPkcs1Sha384,
     RsaPkcs1Sha512,
@@ -76,6 +77,7 @@ impl SignatureAlgorithm {
         match self {
             SignatureAlgorithm::RsaPssSha384 => b"RSASSA-PSS, SHA-384",
             SignatureAlgorithm::EcdsaP256Sha256 => b"ECDSA P-256, SHA-256, DER",
+            SignatureAlgorithm::EcdsaP384Sha384 => b"ECDSA P-384, SHA-384, DER",
             SignatureAlgorithm::RsaPkcs1Sha256 => b"RSASSA-PKCS1-v1_5, SHA-256",
             SignatureAlgorithm::RsaPkcs1Sha384 => b"RSASSA-PKCS1-v1_5, SHA-384",
             SignatureAlgorithm::RsaPkcs1Sha512 => b"RSASSA-PKCS1-v1_5, SHA-512",
@@ -178,6 +180,9 @@ impl Certificate {
             }
             (SignatureAlgorithm::EcdsaP256Sha256, PublicKey::P256(point)) => {
                 crypto::verify_ecdsa_p256_sha256_asn1(point, message, signature)
+            }
+            (SignatureAlgorithm::EcdsaP384Sha384, PublicKey::P384(point)) => {
+                crypto::verify_ecdsa_p384_sha384_asn1(point, message, signature)
             }
             (SignatureAlgorithm::RsaPkcs1Sha256, PublicKey::Rsa { key, .. }) => {
                 crypto::verify_rsa_pkcs1_sha256(key, message, signature)

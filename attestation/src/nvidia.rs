@@ -1,0 +1,5 @@
+//! NVIDIA devices in confidential mode, GPUs (Hopper, Blackwell) and NVSwitches: a device's signed
+//! measurement report, its certificate chain, and the signed manifests that say what it should measure.
+
+mod manifest;
+mod remote_token;

@@ -1,0 +1,1 @@
+//! Revocation by OCSP responses, with revocation lists as the alternative.

@@ -1,0 +1,1 @@
+//! One OCSP response (RFC 6960).
