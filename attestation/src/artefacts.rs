@@ -2,16 +2,19 @@
 //! apart by content and never by name, put together into evidence and endorsements.
 
 mod describe;
+mod devices;
 mod json;
 mod text;
 
 use std::fmt;
 
 use crate::azure::{AzureEvidence, HclReport, PcrValues, TpmQuote};
+use crate::crypto;
 use crate::endorsements::Endorsements;
 use crate::error::{Code, Refusal};
 use crate::event_log::EventLog;
 use crate::evidence::{Evidence, TdxEvidence};
+use crate::nvidia::{Device, DeviceEvidence, SpdmReport};
 use crate::snp::{REPORT_LEN, SnpReport};
 use crate::tdx::TdxQuote;
 
@@ -46,10 +49,25 @@ pub enum ArtefactKind {
     EventLog,
     /// The ACPI table that says where an event log lies; nothing in it is needed.
     EventLogTable,
+    /// The report of an NVIDIA GPU or switch.
+    SpdmReport,
+    /// JSON with reports of such devices and their certificates.
+    DeviceJson,
     /// JSON that holds several of these.
     EvidenceJson,
     /// Certificates, revocation lists, or a vendor's signed collateral.
     Endorsements,
+}
+
+/// What a set of artefacts amounts to. Nothing in here is believed.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Evidence of one confidential machine, if there is any.
+    pub machine: Option<Evidence>,
+    /// Reports of NVIDIA devices; one of the two is there.
+    pub devices: DeviceEvidence,
+    /// What vendors say about either.
+    pub endorsements: Endorsements,
 }
 
 /// Artefacts added so far. Nothing in here is believed.
@@ -62,6 +80,9 @@ pub struct Artefacts {
     tpm_signature: Option<Vec<u8>>,
     pcrs: Option<Box<PcrValues>>,
     event_logs: Vec<EventLog>,
+    devices: DeviceEvidence,
+    /// SHA-256 of what brought them: the same file again brings nothing.
+    device_files: Vec<[u8; 32]>,
     endorsements: Endorsements,
     bytes: usize,
 }
@@ -83,8 +104,20 @@ impl Artefacts {
     }
 
     /// The evidence that the artefacts amount to, and the endorsements among them. Refused with
-    /// `PARSE` when there is none, or when they belong to different platforms.
+    /// `PARSE` when there is none, or when they belong to different platforms; or when there are
+    /// devices among them, which this evidence says nothing about.
     pub fn into_evidence(self) -> Result<(Evidence, Endorsements), Refusal> {
+        let Submission { machine, devices, endorsements } = self.into_submission()?;
+        match machine {
+            Some(evidence) if devices.is_empty() => Ok((evidence, endorsements)),
+            Some(_) => Err(malformed("reports of devices beside the evidence of one machine".to_owned())),
+            None => Err(malformed("reports of devices, and no evidence of a machine".to_owned())),
+        }
+    }
+
+    /// Everything that the artefacts amount to. Refused with `PARSE` when there is no evidence, or when
+    /// they belong to different platforms.
+    pub fn into_submission(self) -> Result<Submission, Refusal> {
         let quote = match (&self.tpm_message, &self.tpm_signature, self.pcrs) {
             (Some(message), Some(signature), Some(pcrs)) => Some((TpmQuote::parse(message, signature)?, pcrs)),
             (None, None, None) => None,
@@ -112,12 +145,15 @@ impl Artefacts {
                     "a vTPM quote without the paravisor's report that vouches for its key".to_owned(),
                 ));
             }
+            (None, None, None, None) if !self.devices.is_empty() && event_logs.is_empty() => {
+                return Ok(Submission { machine: None, devices: self.devices, endorsements: self.endorsements });
+            }
             (None, None, None, None) => {
                 return Err(malformed("no report or quote of a platform is among the artefacts".to_owned()));
             }
             _ => return Err(malformed("the artefacts are of more than one platform".to_owned())),
         };
-        Ok((evidence, self.endorsements))
+        Ok(Submission { machine: Some(evidence), devices: self.devices, endorsements: self.endorsements })
     }
 
     fn add_binary(&mut self, bytes: &[u8]) -> Result<ArtefactKind, Refusal> {
@@ -136,6 +172,10 @@ impl Artefacts {
             }
             ArtefactKind::EventLog => self.add_event_log(bytes)?,
             ArtefactKind::EventLogTable => {}
+            ArtefactKind::SpdmReport => {
+                self.add_devices(bytes, |bytes| Ok(vec![Device::of_report(SpdmReport::parse(bytes)?)]))?;
+            }
+            ArtefactKind::DeviceJson => self.add_devices(bytes, devices::devices)?,
             ArtefactKind::EvidenceJson => self.add_json(bytes)?,
             ArtefactKind::Endorsements => match self.endorsements.add(bytes) {
                 // Nothing about a raw signature tells it apart but that it is nothing else.
@@ -175,6 +215,19 @@ impl Artefacts {
         }
         self.event_logs.push(log);
         Ok(())
+    }
+
+    fn add_devices(
+        &mut self,
+        bytes: &[u8],
+        read: impl FnOnce(&[u8]) -> Result<Vec<Device>, Refusal>,
+    ) -> Result<(), Refusal> {
+        let digest = crypto::sha256(bytes);
+        if self.device_files.contains(&digest) {
+            return Ok(());
+        }
+        self.device_files.push(digest);
+        read(bytes)?.into_iter().try_for_each(|device| self.devices.push(device))
     }
 
     fn add_pcrs(&mut self, pcrs: PcrValues) -> Result<(), Refusal> {
@@ -219,6 +272,10 @@ fn kind_of(bytes: &[u8]) -> ArtefactKind {
         ArtefactKind::TpmSignature
     } else if bytes.starts_with(b"CCEL") && bytes.len() == 56 {
         ArtefactKind::EventLogTable
+    } else if SpdmReport::looks_like(bytes) {
+        ArtefactKind::SpdmReport
+    } else if first_is(b"[{") && devices::is_device_json(bytes) {
+        ArtefactKind::DeviceJson
     } else if EventLog::looks_like(bytes) {
         ArtefactKind::EventLog
     } else if text::bincode_quote(bytes).is_some() {
@@ -235,9 +292,9 @@ fn kind_of(bytes: &[u8]) -> ArtefactKind {
     }
 }
 
-/// DER, PEM or JSON; a certificate table says itself what is wrong with it.
+/// DER, PEM, XML or JSON; a certificate table says itself what is wrong with it.
 fn looks_like_endorsement(bytes: &[u8]) -> bool {
-    matches!(bytes.first(), Some(0x30 | b'{' | b'-'))
+    matches!(bytes.first(), Some(0x30 | b'{' | b'-' | b'<'))
 }
 
 fn once<T: PartialEq>(place: &mut Option<T>, value: T, plural: &str) -> Result<(), Refusal> {
@@ -263,6 +320,8 @@ impl fmt::Display for ArtefactKind {
             ArtefactKind::TpmQuote => "TPM quote",
             ArtefactKind::EventLog => "event log",
             ArtefactKind::EventLogTable => "CCEL table",
+            ArtefactKind::SpdmReport => "SPDM measurement report of an NVIDIA device",
+            ArtefactKind::DeviceJson => "reports of NVIDIA devices in JSON",
             ArtefactKind::EvidenceJson => "evidence in JSON",
             ArtefactKind::Endorsements => "endorsements",
         })

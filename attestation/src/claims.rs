@@ -24,11 +24,14 @@ pub enum Platform {
     AzureSnp,
     /// Intel TDX under Azure's paravisor, with a virtual TPM.
     AzureTdx,
+    /// NVIDIA devices alone, without evidence of the machine that they are in.
+    Nvidia,
 }
 
 impl Platform {
     /// Every kind.
-    pub const ALL: [Platform; 4] = [Platform::Snp, Platform::Tdx, Platform::AzureSnp, Platform::AzureTdx];
+    pub const ALL: [Platform; 5] =
+        [Platform::Snp, Platform::Tdx, Platform::AzureSnp, Platform::AzureTdx, Platform::Nvidia];
 
     /// The name as policies and verdicts write it, for example `"azure-snp"`.
     pub fn name(self) -> &'static str {
@@ -37,6 +40,7 @@ impl Platform {
             Platform::Tdx => "tdx",
             Platform::AzureSnp => "azure-snp",
             Platform::AzureTdx => "azure-tdx",
+            Platform::Nvidia => "nvidia",
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::hex_bytes::HexBytes;
 use crate::policy::{PlatformIdentity, PolicyError};
 use crate::unix_time::UnixTime;
 
-pub(crate) use answer::{answer, is_of_denied_platform, is_of_deny_list};
+pub(crate) use answer::{answer, answer_devices, is_of_denied_platform, is_of_deny_list};
 
 /// Most entries of one list.
 const MAX_ENTRIES: usize = 4096;

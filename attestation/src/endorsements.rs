@@ -7,6 +7,7 @@ pub(crate) mod pem;
 
 use crate::error::{Code, Refusal};
 use crate::hex_bytes::HexBytes;
+use crate::nvidia::{self, Manifest};
 use crate::tdx::{QeIdentity, SignedJson, TcbInfo};
 use crate::unix_time::UnixTime;
 use crate::x509::{Certificate, RevocationList};
@@ -20,6 +21,11 @@ const MAX_REVOCATION_LISTS: usize = 12;
 /// TCB infos and QE identities a bag holds; a platform needs one of each.
 const MAX_SIGNED_JSON: usize = 24;
 
+/// Manifests a bag holds; a machine of GPUs and switches needs three.
+const MAX_MANIFESTS: usize = 16;
+/// Chains of devices a bag holds; a machine has at most twelve devices.
+const MAX_DEVICE_CHAINS: usize = 24;
+
 /// Untrusted certificates, revocation lists, and Intel's TCB infos and QE identities.
 #[derive(Clone, Debug, Default)]
 pub struct Endorsements {
@@ -27,6 +33,9 @@ pub struct Endorsements {
     revocation_lists: Vec<RevocationList>,
     tcb_infos: Vec<TcbInfo>,
     qe_identities: Vec<QeIdentity>,
+    manifests: Vec<Manifest>,
+    /// Of NVIDIA's devices, each as it came: in order, from the key that signs reports up.
+    device_chains: Vec<Vec<Certificate>>,
     bytes: usize,
 }
 
@@ -81,6 +90,9 @@ impl Endorsements {
             }
             return Ok(());
         }
+        if Manifest::looks_like(bytes) {
+            return self.keep_manifest(Manifest::parse(bytes)?);
+        }
         match json::text(bytes) {
             Some(text) => self.add_json(text),
             None => self.add_objects(bytes),
@@ -101,6 +113,8 @@ impl Endorsements {
             && self.revocation_lists.is_empty()
             && self.tcb_infos.is_empty()
             && self.qe_identities.is_empty()
+            && self.manifests.is_empty()
+            && self.device_chains.is_empty()
     }
 
     /// Every object in the bag, in no order that means anything.
@@ -136,6 +150,18 @@ impl Endorsements {
         &self.qe_identities
     }
 
+    pub(crate) fn manifests(&self) -> &[Manifest] {
+        &self.manifests
+    }
+
+    pub(crate) fn ocsp_responses(&self) -> &[crate::x509::OcspResponse] {
+        &[]
+    }
+
+    pub(crate) fn device_chains(&self) -> &[Vec<Certificate>] {
+        &self.device_chains
+    }
+
     fn add_json(&mut self, text: &str) -> Result<(), Refusal> {
         if let Some(signed) = SignedJson::read(text) {
             return self.keep_signed_json(signed?);
@@ -167,7 +193,11 @@ impl Endorsements {
     /// PEM or DER; tables by GUID say DER and in the field hold PEM.
     fn add_objects(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         if pem::is_pem(bytes) {
-            for der in pem::objects(bytes)? {
+            let objects = pem::objects(bytes)?;
+            if objects.first().and_then(|first| Certificate::parse(first).ok()).is_some_and(|it| nvidia::is_leaf(&it)) {
+                return self.keep_device_chain(device_chain(&objects)?);
+            }
+            for der in objects {
                 self.add_der(&der)?;
             }
             return Ok(());
@@ -207,6 +237,28 @@ impl Endorsements {
         }
     }
 
+    fn keep_manifest(&mut self, manifest: Manifest) -> Result<(), Refusal> {
+        if self.manifests.contains(&manifest) {
+            return Ok(());
+        }
+        if self.manifests.len() >= MAX_MANIFESTS {
+            return Err(malformed(format!("more than {MAX_MANIFESTS} manifests")));
+        }
+        self.manifests.push(manifest);
+        Ok(())
+    }
+
+    fn keep_device_chain(&mut self, chain: Vec<Certificate>) -> Result<(), Refusal> {
+        if self.device_chains.contains(&chain) {
+            return Ok(());
+        }
+        if self.device_chains.len() >= MAX_DEVICE_CHAINS {
+            return Err(malformed(format!("certificates of more than {MAX_DEVICE_CHAINS} devices")));
+        }
+        self.device_chains.push(chain);
+        Ok(())
+    }
+
     fn keep_certificate(&mut self, certificate: Certificate) -> Result<(), Refusal> {
         if self.certificates.iter().any(|known| known.der() == certificate.der()) {
             return Ok(());
@@ -228,6 +280,14 @@ impl Endorsements {
         self.revocation_lists.push(list);
         Ok(())
     }
+}
+
+/// The certificates of a device's PEM text, in its order.
+pub(crate) fn device_chain(objects: &[Vec<u8>]) -> Result<Vec<Certificate>, Refusal> {
+    let read = |der: &Vec<u8>| {
+        Certificate::parse(der).map_err(|error| malformed(format!("a certificate of a device: {error}")))
+    };
+    objects.iter().map(read).collect()
 }
 
 fn malformed(detail: String) -> Refusal {

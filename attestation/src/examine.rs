@@ -1,15 +1,17 @@
 //! One question about raw artefacts, one answer: what the command `strongroom verify --evidence` and a
 //! web page ask, byte for byte the same.
 
+mod devices;
+
 use serde_json::{Value, json};
 
-use crate::artefacts::Artefacts;
+use crate::artefacts::{Artefacts, Submission};
 use crate::claims::{AuthenticatedClaims, Platform};
 use crate::class::{Class, Hardware, Simulated};
-use crate::endorsements::Endorsements;
 use crate::error::{Check, Code, Refusal, State};
 use crate::evidence::Evidence;
 use crate::expected::Expected;
+use crate::nvidia::DeviceSetClaims;
 use crate::policy::Policy;
 use crate::trail::Expiry;
 use crate::trust_anchors::{DevelopmentAnchors, HardwareAnchors};
@@ -23,7 +25,8 @@ pub struct Examination<'a> {
     pub artefacts: &'a [Vec<u8>],
     /// All 64 bytes of report data, to be compared.
     pub report_data: Option<[u8; 64]>,
-    /// A nonce of at most 64 bytes, to be compared ([`Expected::and_nonce`]).
+    /// A nonce of at most 64 bytes, to be compared ([`Expected::and_nonce`]); where there are only
+    /// devices, their challenge, of 32 bytes.
     pub nonce: Option<&'a [u8]>,
     /// What must hold.
     pub policy: &'a Policy,
@@ -59,6 +62,8 @@ pub struct AttestationResult {
     pub checks: Vec<Check>,
     /// What the evidence says, once it was authenticated, whether or not it was accepted.
     pub claims: Option<AuthenticatedClaims>,
+    /// What NVIDIA devices say, under the same conditions.
+    pub devices: Option<DeviceSetClaims>,
     /// How long each thing that was used lasts.
     pub expiries: Vec<Expiry>,
     /// Those that end soon, the earliest first: by then something newer will be wanted.
@@ -85,50 +90,44 @@ pub fn examine(examination: &Examination<'_>) -> AttestationResult {
             return AttestationResult::early(examination, None, &refusal);
         }
     }
-    let (evidence, bag) = match artefacts.into_evidence() {
-        Ok(parts) => parts,
+    let submission = match artefacts.into_submission() {
+        Ok(submission) => submission,
         Err(refusal) => return AttestationResult::early(examination, None, &refusal),
     };
-    let platform = platform(&evidence);
-    let expected = match expected(examination) {
-        Ok(expected) => expected,
-        Err(refusal) => return AttestationResult::early(examination, Some(platform), &refusal),
-    };
-    let hardware = appraise::<Hardware>(examination, &evidence, &bag, &expected, &HardwareAnchors::compiled_in());
+    let platform = platform(submission.machine.as_ref());
+    let hardware = appraise::<Hardware>(examination, &submission, &HardwareAnchors::compiled_in());
     if hardware.code != Some(Code::Simulated) || examination.development_roots.is_empty() {
         return hardware;
     }
     match development_anchors(examination.development_roots) {
-        Ok(anchors) => appraise::<Simulated>(examination, &evidence, &bag, &expected, &anchors),
+        Ok(anchors) => appraise::<Simulated>(examination, &submission, &anchors),
         Err(refusal) => AttestationResult::early(examination, Some(platform), &refusal),
     }
 }
 
+/// The machine first, then its devices; checks of both in one row, and the first that failed decides.
 fn appraise<K: Class>(
     examination: &Examination<'_>,
-    evidence: &Evidence,
-    bag: &Endorsements,
-    expected: &Expected,
+    submission: &Submission,
     anchors: &K::Anchors,
 ) -> AttestationResult {
-    let appraisal: Appraisal<K> = verify(evidence, bag, anchors, examination.policy, expected, examination.now);
-    let mut result = AttestationResult {
-        status: Status::Accepted,
-        code: None,
-        detail: None,
-        platform: Some(platform(evidence)),
-        simulated: K::NAME != Hardware::NAME,
-        bound: expected.binds(evidence),
-        policy: examination.policy.name.clone(),
-        at: examination.now,
-        checks: appraisal.checks().to_vec(),
-        claims: appraisal.claims().cloned(),
-        expiries: appraisal.expiries().to_vec(),
-        warnings: ending_soon(appraisal.expiries(), examination),
+    let platform = platform(submission.machine.as_ref());
+    let mut result = AttestationResult::unanswered(examination, Some(platform));
+    result.simulated = K::NAME != Hardware::NAME;
+    let refusal = match &submission.machine {
+        Some(machine) => result.judge_machine::<K>(examination, machine, submission, anchors),
+        None => result.judge_devices::<K>(examination, submission, anchors, devices::nonce(examination)),
     };
-    if let Err(refusal) = appraisal.into_verdict() {
+    let refusal = refusal.and_then(|()| match &submission.machine {
+        // A policy that wants GPUs refuses a machine that shows none.
+        Some(_) if submission.devices.is_empty() => result.judge_absence(examination.policy),
+        Some(_) => result.judge_devices::<K>(examination, submission, anchors, Ok(None)),
+        None => Ok(()),
+    });
+    if let Err(refusal) = refusal {
         result.refuse(&refusal);
     }
+    result.warnings = ending_soon(&result.expiries, examination);
     result
 }
 
@@ -151,19 +150,20 @@ fn development_anchors(roots: &[Vec<u8>]) -> Result<DevelopmentAnchors, Refusal>
     roots.try_fold(DevelopmentAnchors::new(first)?, |anchors, root| anchors.and(root))
 }
 
-fn platform(evidence: &Evidence) -> Platform {
-    match evidence {
-        Evidence::Snp(_) => Platform::Snp,
-        Evidence::Tdx(_) => Platform::Tdx,
-        Evidence::Azure(azure) => azure.platform(),
+fn platform(machine: Option<&Evidence>) -> Platform {
+    match machine {
+        Some(Evidence::Snp(_)) => Platform::Snp,
+        Some(Evidence::Tdx(_)) => Platform::Tdx,
+        Some(Evidence::Azure(azure)) => azure.platform(),
+        None => Platform::Nvidia,
     }
 }
 
 impl AttestationResult {
-    /// The answer when nothing could be verified.
-    fn early(examination: &Examination<'_>, platform: Option<Platform>, refusal: &Refusal) -> AttestationResult {
-        let mut result = AttestationResult {
-            status: Status::Refused,
+    /// The answer before anything was judged.
+    fn unanswered(examination: &Examination<'_>, platform: Option<Platform>) -> AttestationResult {
+        AttestationResult {
+            status: Status::Accepted,
             code: None,
             detail: None,
             platform,
@@ -171,13 +171,37 @@ impl AttestationResult {
             bound: false,
             policy: examination.policy.name.clone(),
             at: examination.now,
-            checks: refusal.checks.clone(),
+            checks: Vec::new(),
             claims: None,
+            devices: None,
             expiries: Vec::new(),
             warnings: Vec::new(),
-        };
+        }
+    }
+
+    /// The answer when nothing could be verified.
+    fn early(examination: &Examination<'_>, platform: Option<Platform>, refusal: &Refusal) -> AttestationResult {
+        let mut result = AttestationResult::unanswered(examination, platform);
+        result.checks.clone_from(&refusal.checks);
         result.refuse(refusal);
         result
+    }
+
+    fn judge_machine<K: Class>(
+        &mut self,
+        examination: &Examination<'_>,
+        machine: &Evidence,
+        submission: &Submission,
+        anchors: &K::Anchors,
+    ) -> Result<(), Refusal> {
+        let expected = expected(examination)?;
+        let Examination { policy, now, .. } = *examination;
+        let appraisal: Appraisal<K> = verify(machine, &submission.endorsements, anchors, policy, &expected, now);
+        self.bound = expected.binds(machine);
+        self.checks.extend_from_slice(appraisal.checks());
+        self.claims = appraisal.claims().cloned();
+        self.expiries.extend_from_slice(appraisal.expiries());
+        appraisal.into_verdict().map(drop)
     }
 
     fn refuse(&mut self, refusal: &Refusal) {
@@ -211,10 +235,22 @@ impl AttestationResult {
             "at": self.at,
             "bound": self.bound,
             "checks": checks,
-            "claims": self.claims.as_ref().map_or_else(|| json!({}), AuthenticatedClaims::to_json),
+            "claims": self.claims_json(),
             "expiries": self.expiries,
             "warnings": self.warnings,
         })
+    }
+}
+
+impl AttestationResult {
+    /// The machine's claims, and the devices' under `devices`.
+    fn claims_json(&self) -> Value {
+        let mut claims = self.claims.as_ref().map_or_else(|| json!({}), AuthenticatedClaims::to_json);
+        if let (Some(set), Some(claims)) = (&self.devices, claims.as_object_mut()) {
+            claims.entry("platform").or_insert(json!(self.platform));
+            claims.insert("devices".to_owned(), json!(set));
+        }
+        claims
     }
 }
 

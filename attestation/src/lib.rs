@@ -64,7 +64,7 @@ mod verdict;
 mod verify;
 mod x509;
 
-pub use artefacts::{ArtefactKind, Artefacts, describe};
+pub use artefacts::{ArtefactKind, Artefacts, Submission, describe};
 pub use azure::{
     AzureClaims, AzureEvidence, AzurePolicy, HardwareClaims, HclReport, PcrValues, TpmQuote, TpmQuoteClaims,
 };
@@ -78,6 +78,10 @@ pub use evidence::{Evidence, TdxEvidence};
 pub use examine::{AttestationResult, Examination, Status, examine};
 pub use expected::Expected;
 pub use hex_bytes::HexBytes;
+pub use nvidia::{
+    Architecture, Device, DeviceAppraisal, DeviceClaims, DeviceEvidence, DeviceMode, DeviceSetClaims, DeviceVerdict,
+    LinkedDevice, ManifestClaims, Measurement, NvidiaPolicy, SpdmReport, verify_devices, verify_devices_remembering,
+};
 pub use policy::{PlatformIdentity, Policy, PolicyError};
 pub use remembered::Remembered;
 pub use snp::{

@@ -9,3 +9,4 @@ mod status;
 pub(crate) use fitness::unfit;
 pub(crate) use path::{Path, PathRules};
 pub(crate) use revocation::{ListRules, check_lists};
+pub(crate) use status::{StatusRules, check_status};

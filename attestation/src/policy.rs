@@ -7,6 +7,7 @@ use crate::azure::AzurePolicy;
 use crate::claims::Platform;
 use crate::deny::DenyList;
 use crate::hex_bytes::HexBytes;
+use crate::nvidia::NvidiaPolicy;
 use crate::snp::{HIGHEST_VMPL, NO_MIGRATION_AGENT, Product, SnpPolicy};
 use crate::tdx::{TcbStatus, TdxPolicy};
 
@@ -50,6 +51,8 @@ pub struct Policy {
     pub tdx: TdxPolicy,
     /// Requirements on the paravisor and virtual TPM of an Azure confidential machine.
     pub azure: AzurePolicy,
+    /// Requirements on NVIDIA GPUs and switches.
+    pub nvidia: NvidiaPolicy,
     /// What is refused whatever else holds; written as `[deny]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny: Option<DenyList>,
@@ -100,6 +103,7 @@ impl Policy {
             snp: SnpPolicy::strict(),
             tdx: TdxPolicy::strict(),
             azure: AzurePolicy::strict(),
+            nvidia: NvidiaPolicy::strict(),
             deny: None,
             deny_feeds: Vec::new(),
         }
@@ -119,6 +123,7 @@ impl Policy {
             },
             tdx: TdxPolicy::authentic(),
             azure: AzurePolicy::authentic(),
+            nvidia: NvidiaPolicy::authentic(),
             ..Policy::strict()
         }
     }
@@ -173,6 +178,11 @@ impl Policy {
         }
         if self.tdx.service_tds.iter().flatten().any(|hash| hash.0 == [0; 48]) {
             return wrong("tdx.service_tds".to_owned(), "all zero".to_owned(), "the hash of service TDs");
+        }
+        for ueid in self.nvidia.ueids.iter().flatten() {
+            if ueid.is_empty() || !ueid.bytes().all(|digit| digit.is_ascii_digit()) {
+                return wrong("nvidia.ueids".to_owned(), format!("\"{ueid}\""), "serial numbers in decimal digits");
+            }
         }
         for (product, minimum) in &self.snp.minimum_tcb {
             if minimum.fmc.is_some() && !product.has_fmc() {

@@ -7,6 +7,7 @@ mod revocation_list;
 
 pub(crate) use certificate::{Certificate, Extension, PublicKey, SignatureAlgorithm};
 pub(crate) use name::Name;
+pub(crate) use ocsp_response::OcspResponse;
 pub(crate) use revocation_list::RevocationList;
 
 use crate::der::{DerError, Reader, tag};
@@ -26,6 +27,7 @@ pub(crate) mod oid {
     pub(crate) const SECP384R1: &[u8] = &[0x2B, 0x81, 4, 0, 34];
     pub(crate) const PRIME256V1: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
     pub(crate) const COMMON_NAME: &[u8] = &[0x55, 4, 3];
+    pub(crate) const SERIAL_NUMBER: &[u8] = &[0x55, 4, 5];
     pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1D, 19];
     pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1D, 15];
     pub(crate) const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1D, 17];

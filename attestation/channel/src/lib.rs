@@ -23,6 +23,7 @@ pub mod attest;
 pub mod binding;
 pub mod deployment;
 pub mod device_digest;
+pub mod devices;
 pub mod freshness;
 pub mod statement;
 

@@ -78,7 +78,7 @@ fn binary(name: &str, value: &Value) -> Result<Vec<u8>, Refusal> {
 }
 
 /// Bytes as JSON carries them: hexadecimal, base64 or PEM text, or an array of numbers.
-fn bytes_of(value: &Value) -> Option<Vec<u8>> {
+pub(super) fn bytes_of(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::String(text) if pem::is_pem(text.as_bytes()) => Some(text.clone().into_bytes()),
         Value::String(text) => {

@@ -50,6 +50,15 @@ pub(crate) fn answer(
     ]
 }
 
+/// The same for devices, of which lists name certificates.
+pub(crate) fn answer_devices(fingerprints: &[[u8; 32]], policy: &Policy, now: UnixTime) -> Vec<Check> {
+    let lists: Vec<&DenyList> = policy.deny_lists().collect();
+    match lists.as_slice() {
+        [] => Vec::new(),
+        _ => vec![dates(&lists, now), certificates(fingerprints, &lists)],
+    }
+}
+
 /// An edition that has ended may lack what was found since.
 fn dates(lists: &[&DenyList], now: UnixTime) -> Check {
     let ended = lists.iter().find(|list| list.not_after().is_some_and(|end| now > end));

@@ -202,6 +202,12 @@ impl Certificate {
         self.is_ca() == Some(true) && self.key_usage_byte().is_some_and(|byte| byte & 0x04 != 0)
     }
 
+    /// The key usage allows signing anything but certificates and lists (RFC 5280 4.2.1.3,
+    /// digitalSignature).
+    pub(crate) fn may_sign_digests(&self) -> bool {
+        self.key_usage_byte().is_some_and(|byte| byte & 0x80 != 0)
+    }
+
     /// The key usage allows signing revocation lists.
     pub(crate) fn may_sign_revocation_lists(&self) -> bool {
         self.key_usage_byte().is_some_and(|byte| byte & 0x02 != 0)
@@ -238,7 +244,7 @@ impl Certificate {
         Some((is_ca, most))
     }
 
-    /// The first byte of the key usage: 04h signs certificates, 02h signs revocation lists.
+    /// The first byte of the key usage: 80h signs digests, 04h certificates, 02h revocation lists.
     fn key_usage_byte(&self) -> Option<u8> {
         let extension = self.extension(oid::KEY_USAGE)?;
         let mut outer = Reader::new(&extension.value);

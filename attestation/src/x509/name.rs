@@ -46,7 +46,16 @@ impl Name {
 
     /// The common name, if there is exactly one and it is UTF-8.
     pub(crate) fn common_name(&self) -> Option<&str> {
-        let mut found = self.attributes.iter().filter(|(_, kind, _)| kind == oid::COMMON_NAME);
+        self.only(oid::COMMON_NAME)
+    }
+
+    /// The serial number of what is named (X.520 6.2.9), under the same conditions.
+    pub(crate) fn serial_number(&self) -> Option<&str> {
+        self.only(oid::SERIAL_NUMBER)
+    }
+
+    fn only(&self, wanted: &[u8]) -> Option<&str> {
+        let mut found = self.attributes.iter().filter(|(_, kind, _)| kind == wanted);
         let (_, _, value) = found.next()?;
         if found.next().is_some() {
             return None;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use strongroom_attestation::{AttestationResult, Examination, Policy, Status, UnixTime, examine};
 
-const FAMILIES: [&str; 3] = ["tdx", "azure", "sgx"];
+const FAMILIES: [&str; 4] = ["tdx", "azure", "sgx", "nvidia"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

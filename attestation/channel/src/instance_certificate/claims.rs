@@ -22,7 +22,7 @@ pub struct InstanceClaims {
     /// 4: the platform's identity (SNP CHIP_ID); `None` when the platform hides it, and then
     /// no client takes the certificate.
     pub platform_identity: Option<Vec<u8>>,
-    /// 5: the GPUs' ueids, sorted.
+    /// 5: the ueids of GPUs and switches, in decimal digits (ASCII), sorted as text.
     pub gpu_ueids: Vec<Vec<u8>>,
 }
 

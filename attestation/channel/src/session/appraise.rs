@@ -4,7 +4,9 @@
 use strongroom_attestation::{Check, Code, UnixTime};
 
 use super::trail::Trail;
-use super::{CLOCK_SKEW, MAX_AGE, Seen, SessionVerdict, SessionWanted, VerifiedSession, instance, platform, workload};
+use super::{
+    CLOCK_SKEW, MAX_AGE, Seen, SessionVerdict, SessionWanted, VerifiedSession, devices, instance, platform, workload,
+};
 use crate::attest::{AttestRequest, AttestResponse, PROFILE_OHTTP};
 use crate::binding::{self, Class, Purpose};
 use crate::cose::media;
@@ -38,7 +40,8 @@ pub(super) fn appraise(trail: &mut Trail, wanted: &SessionWanted<'_>, response: 
     trail.step(this_question(&parsed, &preimage))?;
     let verdict = platform::appraise(trail, wanted, &submitted, &preimage)?;
     // 8. Devices.
-    trail.step(devices(&parsed))?;
+    trail.step(device_digest(&parsed))?;
+    let devices = devices::appraise(trail, wanted, &parsed, &submitted)?;
     // 9. The statement.
     trail.steps([
         trust_file_in_time(wanted),
@@ -47,7 +50,7 @@ pub(super) fn appraise(trail: &mut Trail, wanted: &SessionWanted<'_>, response: 
         history(wanted, &parsed),
     ])?;
     // 10. The instance certificate.
-    let certificate = instance::appraise(trail, wanted, &parsed, verdict.claims(), &preimage)?;
+    let certificate = instance::appraise(trail, wanted, &parsed, (verdict.claims(), devices.as_ref()), &preimage)?;
     // 11. The workload.
     trail.steps(workload::appraise(wanted.trust, &parsed.statement.workload))?;
     // 12. Provenance.
@@ -62,6 +65,7 @@ pub(super) fn appraise(trail: &mut Trail, wanted: &SessionWanted<'_>, response: 
         certificate.not_after(),
         wanted.trust.not_after,
         verdict.claims().valid_until(),
+        devices.as_ref().map_or(wanted.trust.not_after, |devices| devices.valid_until),
     ];
     Some(VerifiedSession {
         statement_hash: parsed.statement_hash,
@@ -71,6 +75,7 @@ pub(super) fn appraise(trail: &mut Trail, wanted: &SessionWanted<'_>, response: 
         instance_time: UnixTime::from_secs(parsed.response.time),
         valid_until: ends.into_iter().fold(wanted.trust.not_after, UnixTime::min),
         verdict,
+        devices,
     })
 }
 
@@ -138,7 +143,7 @@ fn this_question(parsed: &Parsed, preimage: &[u8]) -> Check {
 }
 
 /// The statement's digest must be that of the device evidence in the response.
-fn devices(parsed: &Parsed) -> Check {
+fn device_digest(parsed: &Parsed) -> Check {
     let found = parsed.response.evidence.device_digest();
     Check::when(
         found == parsed.statement.device_digest,

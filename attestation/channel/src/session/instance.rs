@@ -2,7 +2,7 @@
 //! certified must be what the evidence shows; else genuine evidence of another machine, or a
 //! copied certificate, would do.
 
-use strongroom_attestation::{AuthenticatedClaims, Check, Code};
+use strongroom_attestation::{AuthenticatedClaims, Check, Code, DeviceSetClaims};
 
 use super::SessionWanted;
 use super::appraise::Parsed;
@@ -14,7 +14,7 @@ pub(super) fn appraise(
     trail: &mut Trail,
     wanted: &SessionWanted<'_>,
     parsed: &Parsed,
-    evidence: &AuthenticatedClaims,
+    (evidence, devices): (&AuthenticatedClaims, Option<&DeviceSetClaims>),
     preimage: &[u8],
 ) -> Option<InstanceCertificate> {
     let certificate = certificate(trail, wanted, parsed)?;
@@ -29,7 +29,7 @@ pub(super) fn appraise(
         equal("certificate's instance", &claims.instance_id, &statement.instance_id),
         equal("certificate's launch measurement", &claims.launch_measurement, evidence.launch_measurement()),
         platform(claims.platform_identity.as_deref(), evidence.platform_identity()),
-        gpus(&claims.gpu_ueids),
+        gpus(&claims.gpu_ueids, devices),
         signature(parsed, &certificate, preimage),
     ])?;
     Some(certificate)
@@ -87,10 +87,18 @@ fn platform(certified: Option<&[u8]>, shown: Option<&[u8]>) -> Check {
     }
 }
 
-/// GPU evidence is not appraised in this version, so a certificate may not name any.
-fn gpus(ueids: &[Vec<u8>]) -> Check {
-    let wanted = "none, as no GPU's evidence was appraised";
-    Check::when(ueids.is_empty(), Code::InstanceCert, "certificate's GPUs", wanted, ueids.len().to_string())
+/// The certificate names exactly the devices whose evidence was appraised, switches too.
+fn gpus(certified: &[Vec<u8>], devices: Option<&DeviceSetClaims>) -> Check {
+    let shown = devices.map(DeviceSetClaims::ueids).unwrap_or_default();
+    let list = |ueids: Vec<String>| if ueids.is_empty() { "none".to_owned() } else { ueids.join(", ") };
+    let certified: Vec<String> = certified.iter().map(|ueid| String::from_utf8_lossy(ueid).into_owned()).collect();
+    Check::when(
+        certified == shown,
+        Code::InstanceCert,
+        "certificate's GPUs",
+        list(shown.clone()),
+        list(certified.clone()),
+    )
 }
 
 /// The key in the certificate signed exactly what the quote proves.

@@ -2,12 +2,15 @@
 //! (protocol.md 1.3 "Client verification order", with A1, A2, A3 and A18).
 
 mod appraise;
+mod devices;
 mod instance;
 mod platform;
 mod trail;
 mod workload;
 
-use strongroom_attestation::{AuthenticatedClaims, Check, Code, Hardware, Refusal, Simulated, UnixTime, Verdict};
+use strongroom_attestation::{
+    AuthenticatedClaims, Check, Code, DeviceSetClaims, Hardware, Refusal, Simulated, UnixTime, Verdict,
+};
 
 use crate::cose::VerifyingKey;
 use crate::ohttp::{KeyConfig, Suite};
@@ -68,6 +71,7 @@ pub struct VerifiedSession {
     suite: Suite,
     instance_time: UnixTime,
     verdict: SessionVerdict,
+    devices: Option<DeviceSetClaims>,
     valid_until: UnixTime,
 }
 
@@ -134,6 +138,12 @@ impl VerifiedSession {
         &self.verdict
     }
 
+    /// What the instance's GPUs and switches say; `None` where it shows none.
+    #[must_use]
+    pub fn devices(&self) -> Option<&DeviceSetClaims> {
+        self.devices.as_ref()
+    }
+
     /// The last second in which a request may be sent: the earliest of [`MAX_AGE`], the
     /// statement's lifetime, the certificate, the trust file and the evidence's certificates.
     #[must_use]
@@ -168,7 +178,9 @@ impl VerifiedSession {
 ///    `REPORT_DATA`; a false proof or a swapped statement shows here
 /// 6. platform and firmware are as the trust file's policy asks: `DEBUG`, `TCB`, …
 /// 7. the launch measurement is one that the trust file names: `MEASUREMENT`, `HOST_DATA`
-/// 8. the devices' evidence is what the statement says: `REPORT_DATA`
+/// 8. the devices' evidence is what the statement says: `REPORT_DATA`; each GPU and switch leads to a
+///    vendor root and answered this epoch's challenge; they are as many, and as they should be: `NONCE`,
+///    `CHAIN`, `SIGNATURE`, `MEASUREMENT`, `PLATFORM_NOT_ALLOWED`, …
 /// 9. the statement is of this deployment, in its time, and follows what was seen:
 ///    `DEPLOYMENT`, `STALE`, `FORK`
 /// 10. the instance certificate is by the trust file's CA, for this key, and equals the

@@ -15,7 +15,7 @@ use crate::trust_file::Environment;
 /// Evidence and endorsements that parsed.
 pub(super) struct Submitted {
     evidence: Evidence,
-    endorsements: Endorsements,
+    pub(super) endorsements: Endorsements,
 }
 
 pub(super) fn parse(trail: &mut Trail, response: &AttestResponse) -> Option<Submitted> {
@@ -123,7 +123,7 @@ fn simulated(
 }
 
 /// The roots, that one in front. Others that are none are passed over.
-fn anchors(root: &[u8], first: usize, all: &[Vec<u8>]) -> Result<DevelopmentAnchors, Refusal> {
+pub(super) fn anchors(root: &[u8], first: usize, all: &[Vec<u8>]) -> Result<DevelopmentAnchors, Refusal> {
     let others = all.iter().enumerate().filter(|(index, _)| *index != first);
     DevelopmentAnchors::new(root)
         .map(|anchors| others.fold(anchors, |anchors, (_, other)| anchors.clone().and(other).unwrap_or(anchors)))

@@ -1,0 +1,64 @@
+//! Step 8: the evidence of GPUs and switches, under the anchors that the trust file's environment allows.
+
+use strongroom_attestation::{
+    Check, Code, DeviceAppraisal, DeviceEvidence, DeviceSetClaims, Hardware, HardwareAnchors, Simulated, verify_devices,
+};
+
+use super::SessionWanted;
+use super::appraise::Parsed;
+use super::platform::{self, Submitted};
+use super::trail::Trail;
+use crate::devices;
+use crate::trust_file::Environment;
+
+/// What the devices say; `None` inside where the instance shows none and the policy wants none.
+pub(super) fn appraise(
+    trail: &mut Trail,
+    wanted: &SessionWanted<'_>,
+    parsed: &Parsed,
+    submitted: &Submitted,
+) -> Option<Option<DeviceSetClaims>> {
+    let found = trail.parsed("devices", devices::submitted(&parsed.statement, &parsed.response.evidence))?;
+    let Some((evidence, nonce)) = found else {
+        trail.steps(absent(wanted))?;
+        return Some(None);
+    };
+    match wanted.trust.environment {
+        Environment::Production => {
+            let policy = &wanted.trust.policy;
+            let anchors = HardwareAnchors::compiled_in();
+            let bag = &submitted.endorsements;
+            let appraisal = verify_devices::<Hardware>(&evidence, bag, &anchors, policy, Some(nonce), wanted.now);
+            trail.steps(appraisal.checks().to_vec())?;
+            Some(Some(appraisal.into_verdict().ok()?.claims().clone()))
+        }
+        Environment::Development => simulated(trail, wanted, submitted, (&evidence, nonce)).map(Some),
+    }
+}
+
+fn simulated(
+    trail: &mut Trail,
+    wanted: &SessionWanted<'_>,
+    submitted: &Submitted,
+    (evidence, nonce): (&DeviceEvidence, [u8; 32]),
+) -> Option<DeviceSetClaims> {
+    let roots = &wanted.trust.development_anchors;
+    // All of them together: devices need two, of one vendor each.
+    let first = roots.first().map(Vec::as_slice).unwrap_or_default();
+    let anchors = trail.parsed("development roots", platform::anchors(first, 0, roots))?;
+    let appraisal: DeviceAppraisal<Simulated> =
+        verify_devices(evidence, &submitted.endorsements, &anchors, &wanted.trust.policy, Some(nonce), wanted.now);
+    trail.steps(appraisal.checks().to_vec())?;
+    Some(appraisal.into_verdict().ok()?.claims().clone())
+}
+
+/// An instance that leaves its devices out shows too few of them.
+fn absent(wanted: &SessionWanted<'_>) -> Vec<Check> {
+    let policy = &wanted.trust.policy.nvidia;
+    let numbers = [("number of GPUs", policy.gpus), ("number of switches", policy.switches)];
+    let check = |(title, number): (&str, Option<u8>)| {
+        let number = number?;
+        Some(Check::when(number == 0, Code::PlatformNotAllowed, title, format!("exactly {number}"), "0"))
+    };
+    numbers.into_iter().filter_map(check).collect()
+}
