@@ -122,7 +122,8 @@ pub enum GpuError {
     },
     /// How GPUs and switches protect what goes between them is not known.
     #[error(
-        "the driver's multi-GPU mode is {} (switches on the PCI bus: {}); known are 0, 1 and 2: use another driver version",
+        "the driver's multi-GPU mode is {} (switches on the PCI bus: {}); known are 0, 1 and 2: use another driver \
+         version",
         .mode.map_or_else(|| "not told".to_owned(), |mode| mode.to_string()),
         listed(.switches)
     )]
