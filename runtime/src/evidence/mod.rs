@@ -1,6 +1,7 @@
 //! Ask the platform for evidence. This produces bytes and understands nothing: what
 //! they mean is the verifier's business (`strongroom-attestation`).
 
+pub(crate) mod nvidia;
 #[cfg(feature = "simulated")]
 pub(crate) mod simulated;
 pub(crate) mod tsm;
