@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use super::super::{GpuError, Inventory, NvmlSource};
 
 /// What a real H100 said once (tests/vectors/nvidia/SOURCES.md).
-pub(super) const REPORT: &[u8] = include_bytes!("../../../../../tests/vectors/nvidia/h100_550.90.07/report.bin");
-pub(super) const CHAIN: &[u8] = include_bytes!("../../../../../tests/vectors/nvidia/h100_550.90.07/chain.pem");
+pub(super) const REPORT: &[u8] = include_bytes!("../../../../../tests/vectors/nvidia/001-h100/report.bin");
+pub(super) const CHAIN: &[u8] = include_bytes!("../../../../../tests/vectors/nvidia/001-h100/chain.pem");
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/evidence/nvidia/fake_nvml.c");
 
