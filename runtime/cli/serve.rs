@@ -8,7 +8,9 @@ use serde_json::json;
 use strongroom_attestation::Code;
 use strongroom_enclave_loader::release::ReleaseError;
 use strongroom_enclave_loader::{ProtectionReport, protect_process};
-use strongroom_runtime::{Config, EngineChoice, Event, EventSink, EvidenceSource, InstanceClock, Setup, StartError};
+use strongroom_runtime::{
+    Config, Devices, EngineChoice, Event, EventSink, EvidenceSource, InstanceClock, NvmlSource, Setup, StartError,
+};
 
 use crate::arguments::Serve;
 use crate::exit_code::Exit;
@@ -26,8 +28,15 @@ pub(crate) async fn run(arguments: Serve, output: Output) -> Result<Exit, Failur
     }
     protect(config.strict, output)?;
     let source = source(&arguments, &config, Path::new("/"))?;
-    let setup =
-        Setup { config, source, clock: InstanceClock::system(), events: sink(output), engine: EngineChoice::Model };
+    let devices = devices(&arguments, &config)?;
+    let setup = Setup {
+        config,
+        source,
+        devices,
+        clock: InstanceClock::system(),
+        events: sink(output),
+        engine: EngineChoice::Model,
+    };
     let running = tokio::select! {
         started = strongroom_runtime::start(setup) => started.map_err(|error| failure(&error))?,
         () = signals::asked_to_end() => {
@@ -116,6 +125,26 @@ fn source(arguments: &Serve, config: &Config, root: &Path) -> Result<Arc<dyn Evi
 #[cfg(not(feature = "simulated"))]
 fn source(_: &Serve, _: &Config, _: &Path) -> Result<Arc<dyn EvidenceSource>, Failure> {
     strongroom_runtime::detect().map_err(|error| failure(&error.into()))
+}
+
+/// The machine's GPUs, simulated ones where the platform is.
+fn devices(arguments: &Serve, config: &Config) -> Result<Option<Devices>, Failure> {
+    #[cfg(feature = "simulated")]
+    if arguments.simulated.is_some() {
+        return Ok(None);
+    }
+    let _ = arguments;
+    let gpus = NvmlSource::detect().map_err(|error| Failure::new(Exit::Refused, "DEVICES", error))?;
+    match (gpus, &config.gpus) {
+        (Some(gpus), Some(config)) => Ok(Some(Devices::of_hardware(Arc::new(gpus), config))),
+        // What nobody named is not used, and not passed over either.
+        (Some(_), None) => Err(Failure::new(
+            Exit::Refused,
+            "DEVICES",
+            "this machine has NVIDIA GPUs that the configuration does not name: add [gpus] with their count",
+        )),
+        (None, _) => Ok(None),
+    }
 }
 
 fn sink(output: Output) -> EventSink {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom_channel::attest::{AttestResponse, CollectionKind};
+use strongroom_channel::attest::AttestResponse;
 use strongroom_channel::binding::Purpose;
 use strongroom_channel::cose::media;
 use strongroom_channel::freshness::{self, Tree};
@@ -108,6 +108,7 @@ async fn quote(parts: &Parts, epoch: &Epoch, tree: &Tree) -> Result<(Collected, 
 }
 
 fn respond(parts: &Parts, epoch: &Epoch, tree: &Tree, index: u64, collected: &Collected, signature: &[u8]) -> Vec<u8> {
+    let (evidence, endorsements) = epoch.submission(collected);
     AttestResponse {
         statement: epoch.statement.clone(),
         leaf_index: index,
@@ -115,8 +116,8 @@ fn respond(parts: &Parts, epoch: &Epoch, tree: &Tree, index: u64, collected: &Co
         tree_size: tree.size(),
         time: parts.clock.now(),
         instance_signature: signature.to_vec(),
-        evidence: collected.collection(CollectionKind::Evidence),
-        endorsements: collected.collection(CollectionKind::Endorsements),
+        evidence,
+        endorsements,
         instance_certificate: parts.instance.certificate().as_ref().clone(),
     }
     .to_bytes()

@@ -45,6 +45,9 @@ pub struct Config {
     /// The sealed models to serve.
     #[serde(rename = "model")]
     pub models: Vec<ModelConfig>,
+    /// The GPUs that the machine has; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<GpusConfig>,
     /// The plugins, in the order in which they run.
     #[serde(rename = "plugin", default)]
     pub plugins: Vec<PluginConfig>,
@@ -88,6 +91,24 @@ pub struct BrokerConfig {
     pub url: String,
     /// The broker's Ed25519 key, hex: its answers are believed under this key only.
     pub key: String,
+}
+
+/// The NVIDIA devices of the machine: it does not start with more, fewer or others.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GpusConfig {
+    /// How many GPUs.
+    pub count: u8,
+    /// How many switches.
+    #[serde(default)]
+    pub switches: u8,
+    /// A folder of NVIDIA's manifests, OCSP responses and revocation lists (`strongroom collateral export`):
+    /// they are handed on with the evidence, and believed by nobody for being there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endorsements: Option<PathBuf>,
+    /// Refuse to start unless the devices measure what NVIDIA's manifests say.
+    #[serde(default)]
+    pub require_manifests: bool,
 }
 
 /// One sealed model.
@@ -162,6 +183,10 @@ impl Config {
         want("lease_seconds", &seconds.to_string(), "60 to 86400", (60..=LEASE_SECONDS_MAX).contains(&seconds))?;
         want("default_max_tokens", "0", "at least 1", self.default_max_tokens > 0)?;
         want("max_streams", &self.max_streams.to_string(), "1 to 256", (1..=256).contains(&self.max_streams))?;
+        if let Some(gpus) = &self.gpus {
+            want("gpus.count", &gpus.count.to_string(), "1 to 16", (1..=16).contains(&gpus.count))?;
+            want("gpus.switches", &gpus.switches.to_string(), "0 to 4", gpus.switches <= 4)?;
+        }
         for (i, model) in self.models.iter().enumerate() {
             let distinct = self.models.iter().filter(|other| other.name == model.name).count() == 1;
             want(&format!("model[{i}].name"), &model.name, "a name of its own", distinct)?;

@@ -98,6 +98,8 @@ impl StartError {
             Self::Evidence(EvidenceError::NoPlatform { .. } | EvidenceError::Unsupported { .. }) => {
                 "NO_PLATFORM".into()
             }
+            Self::Evidence(EvidenceError::DevicesNotConfigured { .. }) => "DEVICES".into(),
+            Self::Evidence(EvidenceError::Devices(refusal)) => refusal.code.to_string(),
             Self::Evidence(EvidenceError::Failed(_)) => "EVIDENCE".into(),
             Self::SimulatedOnHardware => "SIMULATED_ON_HARDWARE".into(),
             Self::Listen { .. } => "LISTEN".into(),

@@ -61,6 +61,11 @@ pub enum Event {
         /// Its number.
         epoch: u64,
     },
+    /// The next epoch could not begin: the devices do not answer as they must.
+    EpochMissed {
+        /// Why, for the operator.
+        reason: String,
+    },
     /// The broker does not answer; the lease runs on for a while.
     HeartbeatMissed {
         /// A stable code.
@@ -90,6 +95,7 @@ impl fmt::Display for Event {
             }
             Self::Ready { address } => write!(f, "ready on {address}"),
             Self::Epoch { epoch } => write!(f, "epoch {epoch}"),
+            Self::EpochMissed { reason } => write!(f, "the next epoch could not begin: {reason}"),
             Self::HeartbeatMissed { code } => write!(f, "the broker did not answer a heartbeat ({code})"),
             Self::LeaseEnded { reason } => write!(f, "the lease ended ({reason}): the models are unloaded"),
             Self::Stopping => write!(f, "stopping"),

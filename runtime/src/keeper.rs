@@ -15,8 +15,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::App;
+use crate::epochs::Prepared;
 use crate::events::{Event, EventSink};
-use crate::evidence::EvidenceSource;
+use crate::evidence::{EvidenceError, EvidenceSource};
 use crate::serving::Served;
 use crate::start::collect_for;
 
@@ -51,6 +52,10 @@ pub(crate) struct UnderWay {
     renewal: Option<(Monotonic, JoinHandle<Result<Released, ReleaseError>>)>,
     /// When a renewal may be tried again, and after how many failures.
     retry: Option<(Monotonic, u32)>,
+    /// The next epoch: devices take their time to answer for it.
+    epoch: Option<JoinHandle<Result<Prepared, EvidenceError>>>,
+    /// When one that failed may be tried again.
+    epoch_retry: Option<Monotonic>,
 }
 
 /// A handle to the task.
@@ -107,7 +112,7 @@ impl Keeper {
                 // Nobody may be waiting for the end.
                 let _ = ended.send(Some(end));
             } else {
-                self.turn_epoch();
+                self.turn_epoch(asked.is_some()).await;
             }
             if let Some(asked) = asked {
                 // Whoever asked may not wait any more.
@@ -169,11 +174,12 @@ impl Keeper {
     /// The same lease again, for fresh evidence and no keys.
     fn send_renewal(&mut self) {
         let mut params = self.params.clone();
-        params.statement.clone_from(&self.app.epochs.current().statement);
         params.renews = Some(self.lease.lease().lease_id);
         let (client, source, instance) = (self.client.clone(), self.source.clone(), self.app.instance.clone());
+        let epoch = self.app.epochs.current();
+        params.statement.clone_from(&epoch.statement);
         let ask = async move {
-            let asked = client.release(params, &instance.key, |preimage| collect_for(source, preimage));
+            let asked = client.release(params, &instance.key, |preimage| collect_for(source, epoch, preimage));
             let late = || ReleaseError::Unavailable { detail: "the renewal took too long".into() };
             tokio::time::timeout(RENEWAL, asked).await.unwrap_or_else(|_| Err(late()))
         };
@@ -189,10 +195,7 @@ impl Keeper {
             self.lease.renewed(released.lease, released.broker_time, sent)
         });
         match taken {
-            Ok(()) => {
-                self.under_way.retry = None;
-                self.state_policy();
-            }
+            Ok(()) => self.under_way.retry = None,
             Err(error) => {
                 let failures = self.under_way.retry.map_or(0, |(_, failures)| failures);
                 let wait = BACKOFF.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
@@ -200,16 +203,6 @@ impl Keeper {
                 self.under_way.retry = Some((retry, failures.saturating_add(1)));
                 self.missed(&error);
             }
-        }
-    }
-
-    /// A renewal may come under another policy: then the statement says so, in a new epoch.
-    fn state_policy(&self) {
-        let policy_hash = Some(self.lease.lease().policy_hash);
-        let workload = self.app.epochs.workload();
-        if workload.policy_hash != policy_hash {
-            let epoch = self.app.epochs.change(Workload { policy_hash, ..workload }, self.app.clock.now());
-            (self.events)(&Event::Epoch { epoch: epoch.number });
         }
     }
 
@@ -240,7 +233,7 @@ impl Keeper {
             served.unload().await;
         }
         let workload = Workload { models: Vec::new(), lease_id: None, ..self.app.epochs.workload() };
-        let epoch = self.app.epochs.change(workload, self.app.clock.now());
+        let epoch = self.app.epochs.last(workload, self.app.clock.now());
         (self.events)(&Event::Epoch { epoch: epoch.number });
         let reason = match end {
             End::Revoked => "revoked",
@@ -249,12 +242,36 @@ impl Keeper {
         (self.events)(&Event::LeaseEnded { reason: reason.into() });
     }
 
-    fn turn_epoch(&self) {
+    /// Begins the next epoch when it is due, or when a renewal came under another policy, which the statement
+    /// then says. With `wait` it is whole on return; else it is prepared beside the loop.
+    async fn turn_epoch(&mut self, wait: bool) {
         let now = self.app.clock.now();
         self.app.epochs.retire(now);
-        if now >= self.app.epochs.current().ends {
-            let epoch = self.app.epochs.rotate(now);
-            (self.events)(&Event::Epoch { epoch: epoch.number });
+        let policy_hash = Some(self.lease.lease().policy_hash);
+        let workload = self.app.epochs.workload();
+        let changed = (workload.policy_hash != policy_hash).then_some(Workload { policy_hash, ..workload });
+        let due = changed.is_some() || now >= self.app.epochs.current().ends;
+        let allowed = self.under_way.epoch_retry.is_none_or(|retry| self.now() >= retry);
+        if due && allowed && self.under_way.epoch.is_none() {
+            let epochs = self.app.epochs.clone();
+            self.under_way.epoch = Some(tokio::spawn(async move { epochs.prepare(changed, now).await }));
+            // Without devices it is whole at once.
+            tokio::task::yield_now().await;
+        }
+        let Some(prepared) = self.under_way.epoch.take_if(|prepared| wait || prepared.is_finished()) else { return };
+        let crashed = |_| EvidenceError::Failed("the next epoch was lost".into());
+        match prepared.await.map_err(crashed).and_then(|prepared| prepared) {
+            Ok(prepared) => {
+                self.under_way.epoch_retry = None;
+                let epoch = self.app.epochs.install(prepared, self.app.clock.now());
+                (self.events)(&Event::Epoch { epoch: epoch.number });
+            }
+            // The live epoch goes on until its statement ends; after that nobody takes it.
+            Err(error) => {
+                let retry = self.app.clock.monotonic().saturating_add(BACKOFF);
+                self.under_way.epoch_retry = Some(Monotonic::from_duration(retry));
+                (self.events)(&Event::EpochMissed { reason: error.to_string() });
+            }
         }
     }
 

@@ -32,12 +32,11 @@ mod serving;
 mod start;
 
 pub use clock::{Clock, InstanceClock};
-pub use config::{BrokerConfig, Config, ConfigError, ModelConfig, PluginConfig};
+pub use config::{BrokerConfig, Config, ConfigError, GpusConfig, ModelConfig, PluginConfig};
 pub use error::StartError;
 pub use events::{Event, EventSink};
-pub use evidence::nvidia::{
-    Address, Architecture, CallFailure, DeviceReport, Gpu, GpuError, GpuSource, Inventory, NvmlSource,
-};
+pub use evidence::devices::Devices;
+pub use evidence::nvidia::{Address, CallFailure, DeviceReport, Gpu, GpuError, GpuSource, Inventory, NvmlSource};
 #[cfg(feature = "simulated")]
 pub use evidence::simulated::{SimulatedMachine, SimulatedSource};
 pub use evidence::{Collected, EvidenceError, EvidenceSource, Form, detect, hardware_present};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom_channel::attest::{Collection, CollectionKind};
+use strongroom_channel::attest::Collection;
 use strongroom_channel::padding::Profile;
 use strongroom_channel::statement::Workload;
 use strongroom_enclave_loader::SignedManifest;
@@ -19,9 +19,10 @@ use crate::api::App;
 use crate::attest::{Attester, Parts};
 use crate::clock::InstanceClock;
 use crate::config::{Config, ModelConfig};
-use crate::epochs::Epochs;
+use crate::epochs::{Epoch, Epochs};
 use crate::error::StartError;
 use crate::events::{Event, EventSink};
+use crate::evidence::devices::Devices;
 use crate::evidence::{Collected, EvidenceError, EvidenceSource};
 use crate::gateway;
 use crate::instance::Instance;
@@ -42,6 +43,8 @@ pub struct Setup {
     pub config: Config,
     /// The platform.
     pub source: Arc<dyn EvidenceSource>,
+    /// Its GPUs, where the configuration names some.
+    pub devices: Option<Devices>,
     /// The clocks.
     pub clock: InstanceClock,
     /// Where the operator reads what happens.
@@ -98,7 +101,7 @@ impl Running {
 /// # Errors
 /// `StartError`, by cause. Nothing stays behind: keys and plaintext are memory only.
 pub async fn start(setup: Setup) -> Result<Running, StartError> {
-    let Setup { config, source, clock, events, engine } = setup;
+    let Setup { config, source, devices, clock, events, engine } = setup;
     let digest = config.digest();
     events(&Event::Configured { config_digest: hex::encode(digest) });
 
@@ -122,7 +125,10 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
         logging: config.logging.clone(),
         lease_id: None,
     };
-    let epochs = Arc::new(Epochs::boot(instance.clone(), boot, config.epoch_seconds, clock.now()));
+    as_configured(&config, devices.as_ref())?;
+    let devices = devices.map(Arc::new);
+    let epochs = Epochs::boot(instance.clone(), devices, boot, config.epoch_seconds, clock.now()).await?;
+    let epochs = Arc::new(epochs);
     let attester = Attester::spawn(Parts {
         instance: instance.clone(),
         epochs: epochs.clone(),
@@ -155,8 +161,8 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     };
     let sent = Monotonic::from_duration(clock.monotonic());
     let released = {
-        let source = source.clone();
-        client.release(params.clone(), &instance.key, |preimage| collect_for(source, preimage)).await?
+        let (source, epoch) = (source.clone(), epochs.current());
+        client.release(params.clone(), &instance.key, |preimage| collect_for(source, epoch, preimage)).await?
     };
     clock.broker_said(released.broker_time.as_secs());
     events(&Event::Released { lease: released.lease.lease_id.to_string(), instance: hex::encode(instance.id) });
@@ -171,7 +177,7 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
         lease_id: Some(*lease.lease_id.as_bytes()),
         ..epochs.workload()
     };
-    let epoch = epochs.change(workload, clock.now());
+    let epoch = epochs.install(epochs.prepare(Some(workload), clock.now()).await?, clock.now());
     events(&Event::Epoch { epoch: epoch.number });
     let served = Arc::new(Served { models, plugins });
 
@@ -201,10 +207,22 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
 /// Evidence and endorsements over `preimage`, as the release request carries them.
 pub(crate) async fn collect_for(
     source: Arc<dyn EvidenceSource>,
+    epoch: Arc<Epoch>,
     preimage: Vec<u8>,
 ) -> Result<(Collection, Collection), ReleaseError> {
     let collected = collect(source, preimage).await.map_err(|error| ReleaseError::Evidence(error.to_string()))?;
-    Ok((collected.collection(CollectionKind::Evidence), collected.collection(CollectionKind::Endorsements)))
+    Ok(epoch.submission(&collected))
+}
+
+/// Devices that nobody named would compute for whoever put them there; those that are named and not there
+/// would be missed by every client.
+fn as_configured(config: &Config, devices: Option<&Devices>) -> Result<(), EvidenceError> {
+    let words = |there: bool| if there { "GPUs" } else { "no GPUs" };
+    let (found, wanted) = (devices.is_some(), config.gpus.is_some());
+    match found == wanted {
+        true => Ok(()),
+        false => Err(EvidenceError::DevicesNotConfigured { found: words(found).into(), wanted: words(wanted).into() }),
+    }
 }
 
 /// Evidence off the executor, and in bounded time: the host answers for the platform, or not.

@@ -183,6 +183,7 @@ impl Site {
         let setup = Setup {
             config: self.config.clone(),
             source,
+            devices: None,
             clock: InstanceClock::on(Arc::new(self.time.clone())),
             events: sink,
             engine: self.engine.clone().map_or(EngineChoice::Model, EngineChoice::Scripted),

@@ -1,6 +1,7 @@
 //! Ask the platform for evidence. This produces bytes and understands nothing: what
 //! they mean is the verifier's business (`strongroom-attestation`).
 
+pub(crate) mod devices;
 pub(crate) mod nvidia;
 #[cfg(feature = "simulated")]
 pub(crate) mod simulated;
@@ -72,6 +73,17 @@ pub enum EvidenceError {
     /// The platform did not answer.
     #[error("the platform gave no evidence: {0}")]
     Failed(String),
+    /// The machine's devices are not what its configuration says.
+    #[error("this machine has {found} and its configuration {wanted}: name all of them under [gpus], or none be there")]
+    DevicesNotConfigured {
+        /// What is there.
+        found: String,
+        /// What the configuration says.
+        wanted: String,
+    },
+    /// The devices' evidence does not pass this machine's own appraisal: nothing is computed on them.
+    #[error("the evidence of this machine's devices does not hold: {0}")]
+    Devices(Box<strongroom_attestation::Refusal>),
 }
 
 /// The hardware's own source.

@@ -18,6 +18,8 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use strongroom_attestation::Architecture;
+
 pub use error::{CallFailure, Gpu, GpuError};
 use nvml::Nvml;
 pub use pci::Address;
@@ -39,17 +41,6 @@ pub struct DeviceReport {
     pub report: Vec<u8>,
     /// PEM, leaf first, up to the first NUL.
     pub certificate_chain: Vec<u8>,
-}
-
-/// The families that can prove themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Architecture {
-    /// GH100: H100, H200.
-    Hopper,
-    /// GB100 and GB20x.
-    Blackwell,
-    /// The NVSwitch of HGX Hopper.
-    Ls10,
 }
 
 /// Something that can make all GPUs of this machine speak.
