@@ -25,4 +25,4 @@ pub use evidence::{Device, DeviceEvidence};
 pub(crate) use manifest::Manifest;
 pub use policy::NvidiaPolicy;
 pub use report::{DeviceMode, LinkedDevice, SpdmReport};
-pub use verify::{DeviceAppraisal, DeviceVerdict, verify_devices, verify_devices_remembering};
+pub use verify::{DeviceAppraisal, DeviceVerdict, verify_devices, verify_devices_remembering, verify_without_devices};

@@ -9,6 +9,7 @@ use crate::endorsements::Endorsements;
 use crate::error::Refusal;
 use crate::event_log::EventLog;
 use crate::hex_bytes::HexBytes;
+use crate::nvidia::{Device, Manifest};
 use crate::snp::{Cpuid, EndorsementKey, Product, SigningKey, SnpClaims, SnpReport};
 use crate::tdx::{PckCa, PckExtension, QeIdentity, TcbInfo, TdxClaims, TdxQuote};
 use crate::x509::{Certificate, PublicKey, RevocationList};
@@ -33,6 +34,8 @@ pub fn describe(bytes: &[u8]) -> Result<Value, Refusal> {
     part("tpm_quote", tpm_quote(&artefacts)?);
     part("tpm_signature", artefacts.tpm_signature.as_ref().map(|bytes| json!(hex::encode(bytes))));
     part("pcrs", artefacts.pcrs.as_ref().map(|pcrs| json!(pcrs.map(HexBytes))));
+    let devices: Vec<Value> = artefacts.devices.devices().iter().map(device).collect();
+    part("devices", (!devices.is_empty()).then_some(Value::Array(devices)));
     let logs: Vec<Value> = artefacts.event_logs.iter().map(event_log).collect();
     part("event_logs", (!logs.is_empty()).then_some(Value::Array(logs)));
     if kind == ArtefactKind::Endorsements || !artefacts.endorsements.is_empty() {
@@ -114,6 +117,34 @@ fn event_log(log: &EventLog) -> Value {
     Value::Array(events.collect())
 }
 
+/// One GPU or switch, as its report and the certificates beside it have it.
+fn device(device: &Device) -> Value {
+    let report = device.report();
+    let opaque = &report.opaque;
+    let measurements =
+        report.measurements().iter().map(|(index, digest)| (index.to_string(), json!(HexBytes(*digest))));
+    json!({
+        "kind": if opaque.is_switch { "switch" } else { "gpu" },
+        "architecture": device.architecture,
+        "nonce": HexBytes(*report.nonce()),
+        "driver_version": opaque.driver_version,
+        "vbios_version": opaque.vbios_version,
+        "project": opaque.project,
+        "project_sku": opaque.project_sku,
+        "chip_sku": opaque.chip_sku,
+        "chip_info": opaque.chip_info,
+        "fwid": opaque.fwid.map(HexBytes),
+        "mode": opaque.mode,
+        "protected_pcie": opaque.protected_pcie,
+        "nvdec0": opaque.nvdec0,
+        "switches": opaque.switches,
+        "pdi": opaque.pdi,
+        "gpus": opaque.gpus,
+        "measurements": measurements.collect::<Map<String, Value>>(),
+        "certificates": device.chain.as_ref().map(|chain| chain.iter().map(certificate).collect::<Vec<_>>()),
+    })
+}
+
 fn endorsements(bag: &Endorsements) -> Value {
     let tcb_infos: Vec<String> = bag.tcb_infos().iter().map(TcbInfo::shown).collect();
     let identities: Vec<String> = bag.qe_identities().iter().map(QeIdentity::shown).collect();
@@ -122,6 +153,23 @@ fn endorsements(bag: &Endorsements) -> Value {
         "revocation_lists": bag.revocation_lists().iter().map(revocation_list).collect::<Vec<_>>(),
         "tcb_infos": tcb_infos,
         "qe_identities": identities,
+        "device_chains": bag.device_chains().iter().map(|chain| chain.iter().map(certificate).collect()).collect::<Vec<Value>>(),
+        "manifests": bag.manifests().iter().map(manifest).collect::<Vec<_>>(),
+    })
+}
+
+fn manifest(manifest: &Manifest) -> Value {
+    let golden = manifest.golden().iter().filter(|golden| golden.active).map(|golden| {
+        let values: Vec<_> = golden.alternatives.iter().copied().map(HexBytes).collect();
+        (golden.index.to_string(), json!(values))
+    });
+    json!({
+        "of": manifest.shown(),
+        "sha256": HexBytes(manifest.sha256()),
+        "product": manifest.product(),
+        "version": manifest.colloquial_version(),
+        "active": golden.collect::<Map<String, Value>>(),
+        "certificates": manifest.certificates().iter().map(certificate).collect::<Vec<_>>(),
     })
 }
 

@@ -6,7 +6,7 @@ use crate::artefacts::Submission;
 use crate::claims::{AuthenticatedClaims, Platform};
 use crate::class::Class;
 use crate::error::{Check, Code, Refusal};
-use crate::nvidia::{DeviceAppraisal, DeviceSetClaims, verify_devices};
+use crate::nvidia::{DeviceAppraisal, DeviceSetClaims, verify_devices, verify_without_devices};
 use crate::policy::Policy;
 
 /// The challenge that devices alone must have answered.
@@ -44,21 +44,16 @@ impl AttestationResult {
         Refusal::from_checks(self.checks.clone()).map_or(Ok(()), Err)
     }
 
-    /// What a policy says of devices where there is none.
+    /// A policy that wants devices refuses a machine that shows none.
     pub(super) fn judge_absence(&mut self, policy: &Policy) -> Result<(), Refusal> {
-        for (title, wanted) in [("number of GPUs", policy.nvidia.gpus), ("number of switches", policy.nvidia.switches)]
-        {
-            if let Some(wanted) = wanted {
-                let check = Check::when(wanted == 0, Code::PlatformNotAllowed, title, format!("exactly {wanted}"), "0");
-                self.checks.push(check);
-            }
-        }
+        self.checks.extend(verify_without_devices(policy));
         Refusal::from_checks(self.checks.clone()).map_or(Ok(()), Err)
     }
 }
 
-/// Whether the devices answered a challenge that this machine's evidence proves: CoCo's attesters ask them
-/// for the first half of the machine's report data. Our own sessions prove it otherwise, and elsewhere.
+/// Whether the devices answered a challenge that this machine's evidence proves: attesters that ask both for
+/// the same data give devices the first half of it. Our own sessions, and CoCo's key broker, prove it
+/// otherwise, and elsewhere.
 fn bound_to_machine(claims: &AuthenticatedClaims, devices: &DeviceSetClaims, policy: &Policy) -> Check {
     let title = "devices' challenge in the machine's evidence";
     let (report_data, _) = claims.report_data().split_at(32);

@@ -41,6 +41,9 @@ impl Manifest {
     pub(crate) fn golden(&self) -> &[Golden] {
         &[]
     }
+    pub(crate) fn certificates(&self) -> &[crate::x509::Certificate] {
+        &[]
+    }
     pub(crate) fn shown(&self) -> String {
         String::new()
     }

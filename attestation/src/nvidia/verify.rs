@@ -74,6 +74,16 @@ pub fn verify_devices_remembering<K: Class>(
     DeviceAppraisal { checks, expiries, claims, bound: nonce.is_some(), class: PhantomData }
 }
 
+/// What `policy` says of a machine that shows no device: one that names a number of them refuses.
+pub fn verify_without_devices(policy: &Policy) -> Vec<Check> {
+    let numbers = [("number of GPUs", policy.nvidia.gpus), ("number of switches", policy.nvidia.switches)];
+    let check = |(title, number): (&str, Option<u8>)| {
+        let number = number?;
+        Some(Check::when(number == 0, Code::PlatformNotAllowed, title, format!("exactly {number}"), "0"))
+    };
+    numbers.into_iter().filter_map(check).collect()
+}
+
 /// The numbered checks of one verification of devices, before the question whether all of them passed.
 #[derive(Clone, Debug)]
 pub struct DeviceAppraisal<K> {

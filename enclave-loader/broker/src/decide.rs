@@ -1,7 +1,7 @@
 //! The decision: a pure function of the verdict, the request, the rules and the time. Every
 //! requirement is answered, the failed ones too, so that "no" always says why.
 
-use strongroom_attestation::{Check, Class, Code, Refusal, UnixTime, Verdict};
+use strongroom_attestation::{Check, Class, Code, DeviceSetClaims, Refusal, UnixTime, Verdict};
 use strongroom_channel::deployment::DeploymentId;
 use strongroom_channel::padding::Profile;
 use strongroom_channel::statement::EpochStatement;
@@ -14,8 +14,8 @@ use crate::records::{LeaseState, ModelRecord};
 pub(crate) struct Ask<'a> {
     pub(crate) models: &'a [WantedModel],
     pub(crate) subject: Subject<'a>,
-    /// How many devices besides the CPU the evidence shows.
-    pub(crate) devices: usize,
+    /// What the instance's devices say, which was found to hold.
+    pub(crate) devices: Option<DeviceSetClaims>,
 }
 
 /// Who asks.
@@ -49,6 +49,7 @@ pub(crate) struct KnownModel {
 #[derive(Debug)]
 pub(crate) struct Granted<K> {
     pub(crate) verdict: Verdict<K>,
+    pub(crate) devices: Option<DeviceSetClaims>,
     pub(crate) models: Vec<ModelRecord>,
     /// How long the lease may last from now.
     pub(crate) lease_seconds: u64,
@@ -77,7 +78,6 @@ pub(crate) fn decide<K: Class>(verdict: Verdict<K>, ask: &Ask<'_>, rules: &Rules
         }
         Subject::Kbs => checks.extend(kbs(verdict.claims().host_data(), policy)),
     }
-    checks.push(devices(ask.devices));
     for (wanted, known) in ask.models.iter().zip(rules.models) {
         checks.extend(model(wanted, known.as_ref(), renewal, policy));
     }
@@ -92,13 +92,15 @@ pub(crate) fn decide<K: Class>(verdict: Verdict<K>, ask: &Ask<'_>, rules: &Rules
         return Err(refusal);
     }
     // Evidence that was true until its certificates end carries no lease beyond that.
-    let evidence_seconds = verdict.claims().valid_until().saturating_secs_since(rules.now);
+    let devices_until = ask.devices.as_ref().map(|devices| devices.valid_until);
+    let until = devices_until.map_or(verdict.claims().valid_until(), |until| until.min(verdict.claims().valid_until()));
+    let evidence_seconds = until.saturating_secs_since(rules.now);
     let lease_seconds = asked_seconds.min(policy.lease_seconds).min(evidence_seconds);
     let models: Option<Vec<ModelRecord>> =
         rules.models.iter().map(|known| known.as_ref().map(|known| known.record.clone())).collect();
     match models {
         Some(models) if models.len() == ask.models.len() && lease_seconds > 0 => {
-            Ok(Granted { verdict, models, lease_seconds })
+            Ok(Granted { verdict, devices: ask.devices.clone(), models, lease_seconds })
         }
         _ => Err(Refusal::new(Code::Policy, "the evidence ends now, or the broker's records are incomplete")),
     }
@@ -150,12 +152,6 @@ fn workload(statement: &EpochStatement, rules: &ReleasePolicy) -> Vec<Check> {
         ));
     }
     checks
-}
-
-/// Devices will be appraised here; until then one that is shown is one too many.
-fn devices(found: usize) -> Check {
-    let wanted = "none: this broker cannot appraise them";
-    Check::when(found == 0, Code::Policy, "devices besides the CPU", wanted, found.to_string())
 }
 
 /// A stock KBS client has no statement, so what it runs is told by the launch measurement and,

@@ -5,14 +5,15 @@
 //! simulated evidence to what a production broker issues.
 
 use strongroom_attestation::{
-    Class, Code, DevelopmentAnchors, Endorsements, Evidence, Expected, Hardware, HardwareAnchors, Policy, Refusal,
-    Simulated, UnixTime, Verdict, crypto, verify,
+    Class, Code, DevelopmentAnchors, DeviceEvidence, DeviceSetClaims, Endorsements, Evidence, Expected, Hardware,
+    HardwareAnchors, Policy, Refusal, Simulated, UnixTime, Verdict, crypto, verify, verify_devices,
+    verify_without_devices,
 };
 use strongroom_channel::attest::Collection;
 use strongroom_channel::binding::{self, Purpose};
 use strongroom_channel::cose::media;
 use strongroom_channel::statement::EpochStatement;
-use strongroom_channel::{device_digest, freshness, statement};
+use strongroom_channel::{device_digest, devices, freshness, statement};
 use strongroom_enclave_loader::release::ReleaseRequest;
 
 use crate::error::Denial;
@@ -35,6 +36,8 @@ pub(crate) struct Desk<K: Class> {
 /// Evidence that holds, bound to this very request.
 pub(crate) struct Proven<K> {
     pub(crate) verdict: Verdict<K>,
+    /// What the devices say; `None` where the instance shows none.
+    pub(crate) devices: Option<DeviceSetClaims>,
     pub(crate) statement: EpochStatement,
     pub(crate) statement_hash: [u8; 32],
 }
@@ -60,7 +63,8 @@ impl<K: Class> Desk<K> {
     ///    statement, and the body as freshness root;
     /// 4. the evidence verifies under this desk's roots and the policy, with exactly that as
     ///    its report data;
-    /// 5. the device digest in the statement is that of the devices presented.
+    /// 5. the device digest in the statement is that of the devices presented;
+    /// 6. the devices verify, and answered the challenge that follows from the statement.
     pub(crate) fn prove(
         &self,
         request: &ReleaseRequest,
@@ -81,19 +85,40 @@ impl<K: Class> Desk<K> {
             return Err(self.explain(&signed, purpose, &statement_hash, &root).into());
         }
         let expected = Expected::preimage(&wanted);
-        let verdict = self.appraise(&request.evidence, &request.endorsements, policy, &expected, now)?;
+        let bag = bag(&request.endorsements)?;
+        let verdict = self.appraise(&request.evidence, &bag, policy, &expected, now)?;
         if statement.device_digest != request.evidence.device_digest() {
             let detail = "the statement names other devices than the evidence shows";
             return Err(Refusal::new(Code::ReportData, detail).into());
         }
-        Ok(Proven { verdict, statement, statement_hash })
+        let devices = devices::submitted(&statement, &request.evidence)?;
+        let devices = devices.map(|(devices, nonce)| self.verify_devices(&devices, &bag, policy, nonce, now));
+        let devices = devices.transpose()?;
+        if let Some(refusal) = devices.is_none().then(|| Refusal::from_checks(verify_without_devices(policy))).flatten()
+        {
+            return Err(refusal.into());
+        }
+        Ok(Proven { verdict, devices, statement, statement_hash })
+    }
+
+    /// Verifies the reports of GPUs and switches, which must have answered `nonce`.
+    pub(crate) fn verify_devices(
+        &self,
+        evidence: &DeviceEvidence,
+        endorsements: &Endorsements,
+        policy: &Policy,
+        nonce: [u8; 32],
+        now: UnixTime,
+    ) -> Result<DeviceSetClaims, Refusal> {
+        let appraisal = verify_devices::<K>(evidence, endorsements, &self.anchors, policy, Some(nonce), now);
+        Ok(appraisal.into_verdict()?.claims().clone())
     }
 
     /// Verifies CPU evidence with endorsements from whoever asks.
     pub(crate) fn appraise(
         &self,
         evidence: &Collection,
-        endorsements: &Collection,
+        endorsements: &Endorsements,
         policy: &Policy,
         expected: &Expected,
         now: UnixTime,
@@ -109,11 +134,7 @@ impl<K: Class> Desk<K> {
             let detail = format!("cpu0 is called {}, and is {}", cpu.media_type, report.media_type());
             return Err(Refusal::new(Code::Parse, detail));
         }
-        let mut bag = Endorsements::default();
-        for (_, record) in endorsements.iter() {
-            bag.add(&record.value)?;
-        }
-        self.verify(&report, &bag, policy, expected, now)
+        self.verify(&report, endorsements, policy, expected, now)
     }
 
     /// Verifies parsed evidence.
@@ -150,6 +171,14 @@ impl<K: Class> Desk<K> {
             None => Refusal::new(Code::ReportData, "the instance signed for another statement or another request"),
         }
     }
+}
+
+fn bag(endorsements: &Collection) -> Result<Endorsements, Refusal> {
+    let mut bag = Endorsements::default();
+    for (_, record) in endorsements.iter() {
+        bag.add(&record.value)?;
+    }
+    Ok(bag)
 }
 
 /// SHA-256 over the evidence records, for the log.

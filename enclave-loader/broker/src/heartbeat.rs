@@ -109,7 +109,7 @@ impl Broker {
         let left = record.certificate_expires.saturating_secs_since(now);
         // Near the lease's end there is no later end to give.
         if left < life / 2 && record.certificate_expires < lease.expires {
-            let (certificate, expires) = self.certify(lease, key, &record.launch_measurement, now)?;
+            let (certificate, expires) = self.certify(lease, key, &record.shown(), now)?;
             record.certificate_expires = expires;
             answer.certificate = Some(certificate);
             let instance = hex::encode(lease.instance_id);

@@ -1,7 +1,7 @@
 //! Issuing: the lease, the certificate and the record of both, in the transaction that logs
 //! the decision. Asks for a [`Granted`], which only the decision makes.
 
-use strongroom_attestation::{Class, UnixTime};
+use strongroom_attestation::{Class, DeviceSetClaims, UnixTime};
 use strongroom_channel::cose::VerifyingKey;
 use strongroom_channel::instance_certificate::{self, InstanceClaims};
 use strongroom_channel::statement::EpochStatement;
@@ -13,7 +13,7 @@ use crate::decide::Granted;
 use crate::error::BrokerError;
 use crate::log::Event;
 use crate::policy::ActivePolicy;
-use crate::records::{LeaseRecord, LeaseState, Versions};
+use crate::records::{LeaseRecord, LeaseState, Shown, Versions};
 use crate::store::{Read, StoreError, Table, Transaction};
 
 /// An instance certificate's life (protocol.md A2): the revocation bound for stolen keys.
@@ -56,12 +56,12 @@ impl Broker {
             platform_identity: identity.map(<[u8]>::to_vec),
             offline_grant: policy.rules.offline_grant_seconds,
         };
-        let measurement = granted.verdict.claims().launch_measurement();
-        let (certificate, expires) = self.certify(&lease, &statement.signing_key, measurement, now)?;
+        let shown = shown(granted);
+        let (certificate, expires) = self.certify(&lease, &statement.signing_key, &shown, now)?;
         let record = LeaseRecord::new(
             &lease,
             statement.signing_key.to_bytes(),
-            measurement,
+            &shown,
             expires,
             crate::api_keys::generation(transaction)?,
         );
@@ -91,10 +91,11 @@ impl Broker {
         lease.renew_after = now.saturating_add_secs(granted.lease_seconds / 2);
         lease.policy_hash = policy.hash;
         lease.offline_grant = policy.rules.offline_grant_seconds;
-        let measurement = granted.verdict.claims().launch_measurement();
-        let (certificate, _) = self.certify(&lease, &key, measurement, now)?;
+        let shown = shown(granted);
+        let (certificate, _) = self.certify(&lease, &key, &shown, now)?;
         record.extend(&lease);
-        record.launch_measurement = measurement.to_vec();
+        record.launch_measurement = shown.launch_measurement;
+        record.ueids = shown.ueids;
         record.save(transaction, id)?;
         Ok(Issued { lease, certificate, superseded: None })
     }
@@ -105,7 +106,7 @@ impl Broker {
         &self,
         lease: &Lease,
         key: &VerifyingKey,
-        launch_measurement: &[u8],
+        shown: &Shown,
         now: UnixTime,
     ) -> Result<(Vec<Vec<u8>>, UnixTime), BrokerError> {
         let life = CERTIFICATE_SECONDS.max(lease.offline_grant);
@@ -114,9 +115,9 @@ impl Broker {
         let claims = InstanceClaims {
             deployment: lease.deployment.clone(),
             instance_id: lease.instance_id,
-            launch_measurement: launch_measurement.to_vec(),
+            launch_measurement: shown.launch_measurement.clone(),
             platform_identity: lease.platform_identity.clone(),
-            gpu_ueids: Vec::new(),
+            gpu_ueids: shown.ueids.iter().map(|ueid| ueid.clone().into_bytes()).collect(),
         };
         let leaf = instance_certificate::issue(
             &self.keys.instance_ca,
@@ -128,6 +129,13 @@ impl Broker {
             &self.identity.tenant,
         )?;
         Ok((vec![leaf, self.identity.instance_ca.clone()], not_after))
+    }
+}
+
+fn shown<K: Class>(granted: &Granted<K>) -> Shown {
+    Shown {
+        launch_measurement: granted.verdict.claims().launch_measurement().to_vec(),
+        ueids: granted.devices.as_ref().map(DeviceSetClaims::ueids).unwrap_or_default(),
     }
 }
 

@@ -75,6 +75,9 @@ pub(crate) struct LeaseRecord {
     /// What the certificate says and the evidence showed.
     #[serde(with = "hex::serde")]
     pub(crate) launch_measurement: Vec<u8>,
+    /// The ueids of the instance's GPUs and switches, sorted; of a lease from before there were any, none.
+    #[serde(default)]
+    pub(crate) ueids: Vec<String>,
     /// When the current certificate ends.
     pub(crate) certificate_expires: UnixTime,
     /// The generation of client credentials that the instance has.
@@ -100,24 +103,37 @@ pub(crate) struct LastBeat {
     pub(crate) answer: Vec<u8>,
 }
 
+/// What an instance's evidence showed, and its certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) launch_measurement: Vec<u8>,
+    pub(crate) ueids: Vec<String>,
+}
+
 impl LeaseRecord {
     pub(crate) fn new(
         lease: &Lease,
         instance_key: [u8; 32],
-        launch_measurement: &[u8],
+        shown: &Shown,
         certificate_expires: UnixTime,
         credentials: u64,
     ) -> Self {
         Self {
             lease: lease.to_bytes(),
             instance_key,
-            launch_measurement: launch_measurement.to_vec(),
+            launch_measurement: shown.launch_measurement.clone(),
+            ueids: shown.ueids.clone(),
             certificate_expires,
             credentials,
             last: None,
             earlier: Vec::new(),
             state: LeaseState::Live,
         }
+    }
+
+    /// What the certificate says again.
+    pub(crate) fn shown(&self) -> Shown {
+        Shown { launch_measurement: self.launch_measurement.clone(), ueids: self.ueids.clone() }
     }
 
     /// The lease itself.

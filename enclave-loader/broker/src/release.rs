@@ -3,7 +3,6 @@
 
 use strongroom_attestation::{Class, Code, Refusal, State, UnixTime, crypto};
 use strongroom_channel::binding::Purpose;
-use strongroom_channel::device_digest::CPU_LABEL;
 use strongroom_channel::statement::EpochStatement;
 use strongroom_enclave_loader::release::{
     Challenge, Lease, ReleaseAnswer, ReleaseBody, ReleaseRequest, WantedModel, seal_reply,
@@ -115,10 +114,9 @@ impl Broker {
     ) -> Result<String, Denial> {
         let answer = self.ledger.transact(now, |transaction| {
             still_in_force(transaction, policy)?;
-            let Proven { verdict, statement, statement_hash } = proven;
+            let Proven { verdict, devices, statement, statement_hash } = proven;
             let models = known_models(transaction, &parsed.body.models)?;
             let lease = known_lease(transaction, &parsed.body, &statement)?;
-            let devices = parsed.request.evidence.iter().filter(|(label, _)| *label != CPU_LABEL).count();
             let subject = Subject::Instance { body: &parsed.body, statement: &statement };
             let ask = Ask { models: &parsed.body.models, subject, devices };
             let rules =

@@ -1,7 +1,8 @@
 //! Step 8: the evidence of GPUs and switches, under the anchors that the trust file's environment allows.
 
 use strongroom_attestation::{
-    Check, Code, DeviceAppraisal, DeviceEvidence, DeviceSetClaims, Hardware, HardwareAnchors, Simulated, verify_devices,
+    DeviceAppraisal, DeviceEvidence, DeviceSetClaims, Hardware, HardwareAnchors, Simulated, verify_devices,
+    verify_without_devices,
 };
 
 use super::SessionWanted;
@@ -20,7 +21,8 @@ pub(super) fn appraise(
 ) -> Option<Option<DeviceSetClaims>> {
     let found = trail.parsed("devices", devices::submitted(&parsed.statement, &parsed.response.evidence))?;
     let Some((evidence, nonce)) = found else {
-        trail.steps(absent(wanted))?;
+        // An instance that leaves its devices out shows too few of them.
+        trail.steps(verify_without_devices(&wanted.trust.policy))?;
         return Some(None);
     };
     match wanted.trust.environment {
@@ -50,15 +52,4 @@ fn simulated(
         verify_devices(evidence, &submitted.endorsements, &anchors, &wanted.trust.policy, Some(nonce), wanted.now);
     trail.steps(appraisal.checks().to_vec())?;
     Some(appraisal.into_verdict().ok()?.claims().clone())
-}
-
-/// An instance that leaves its devices out shows too few of them.
-fn absent(wanted: &SessionWanted<'_>) -> Vec<Check> {
-    let policy = &wanted.trust.policy.nvidia;
-    let numbers = [("number of GPUs", policy.gpus), ("number of switches", policy.switches)];
-    let check = |(title, number): (&str, Option<u8>)| {
-        let number = number?;
-        Some(Check::when(number == 0, Code::PlatformNotAllowed, title, format!("exactly {number}"), "0"))
-    };
-    numbers.into_iter().filter_map(check).collect()
 }

@@ -1,12 +1,16 @@
 //! The handshake: a nonce, then evidence that covers it and the client's key.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::json;
-use strongroom_attestation::{Class, Code, Endorsements, Evidence, Expected, Refusal, UnixTime, Verdict, crypto};
+use strongroom_attestation::{
+    Artefacts, Class, Code, DeviceEvidence, DeviceSetClaims, Endorsements, Evidence, Expected, Refusal, UnixTime,
+    Verdict, crypto, verify_without_devices,
+};
 
 use super::error::KbsError;
 use super::messages::{Attest, Auth, InitData, VERSION};
@@ -111,13 +115,24 @@ impl Broker {
             Ok(_) => self.ledger.note(now, Event::KbsAttestation(decided))?,
             Err(_) => self.note_unproven(Event::KbsAttestation(decided), now)?,
         }
-        let verdict = appraised.map_err(|refusal| KbsError::attestation(refusal.to_string()))?;
+        let (verdict, devices) = appraised.map_err(|refusal| KbsError::attestation(refusal.to_string()))?;
         let runtime = &attest.runtime_data;
-        let about = About { verdict: &verdict, policy: policy.hash, nonce: &runtime.nonce, key: &runtime.tee_pubkey };
+        let about = About {
+            verdict: &verdict,
+            devices: devices.as_ref(),
+            policy: policy.hash,
+            nonce: &runtime.nonce,
+            key: &runtime.tee_pubkey,
+        };
         let token = self.keys.token.issue(session, &about, now);
         let token = token.ok_or(Denial::Failed(BrokerError::Randomness))?;
-        let attested =
-            Attested { verdict: wrap(verdict), key: runtime.tee_pubkey.clone(), evidence: digest, policy: policy.hash };
+        let attested = Attested {
+            verdict: wrap(verdict),
+            devices,
+            key: runtime.tee_pubkey.clone(),
+            evidence: digest,
+            policy: policy.hash,
+        };
         self.kbs_sessions().attested(session, attested);
         Ok(json!({ "token": token }).to_string())
     }
@@ -130,10 +145,7 @@ impl Broker {
         attest: &Attest,
         policy: &ActivePolicy,
         now: UnixTime,
-    ) -> Result<Verdict<K>, Refusal> {
-        if !attest.tee_evidence.additional_evidence.is_empty() {
-            return Err(Refusal::new(Code::Policy, "this broker cannot appraise additional (device) evidence"));
-        }
+    ) -> Result<(Verdict<K>, Option<DeviceSetClaims>), Refusal> {
         let mut bag = self.local_endorsements();
         for certificate in evidence.certificates() {
             bag.add(certificate)?;
@@ -143,7 +155,15 @@ impl Broker {
         if let Some(init_data) = &attest.init_data {
             check_init_data(init_data, verdict.claims().host_data())?;
         }
-        Ok(verdict)
+        let rules = &policy.rules.attestation;
+        let devices = match devices_in(&attest.tee_evidence.additional_evidence)? {
+            Some(devices) => Some(desk.verify_devices(&devices, &bag, rules, attest.device_nonce(), now)?),
+            None => match Refusal::from_checks(verify_without_devices(rules)) {
+                Some(refusal) => return Err(refusal),
+                None => None,
+            },
+        };
+        Ok((verdict, devices))
     }
 
     /// What lies in the endorsements directory; a file that cannot be read or used is as good
@@ -160,6 +180,30 @@ impl Broker {
             }
         }
         bag
+    }
+}
+
+/// The devices of the additional evidence: JSON by kind of device, of which NVIDIA's is known. Evidence
+/// of another kind would go unseen, and is refused.
+fn devices_in(additional: &str) -> Result<Option<DeviceEvidence>, Refusal> {
+    if additional.is_empty() {
+        return Ok(None);
+    }
+    let kinds: BTreeMap<String, serde_json::Value> = serde_json::from_str(additional)
+        .map_err(|_| Refusal::new(Code::Parse, "additional evidence is no JSON object"))?;
+    if let Some(other) = kinds.keys().find(|kind| *kind != "nvidia") {
+        let detail = format!("additional evidence of {}; this broker verifies nvidia", shown(other));
+        return Err(Refusal::new(Code::Policy, detail));
+    }
+    if kinds.is_empty() {
+        return Ok(None);
+    }
+    let mut artefacts = Artefacts::default();
+    artefacts.add(additional.as_bytes())?;
+    let submission = artefacts.into_submission()?;
+    match submission.machine {
+        None => Ok(Some(submission.devices)),
+        Some(_) => Err(Refusal::new(Code::Parse, "additional evidence that is not of devices")),
     }
 }
 

@@ -80,6 +80,21 @@ impl TeeKey {
 }
 
 impl Attest {
+    /// The challenge of the devices in the additional evidence: the first 32 bytes of SHA-384 over the
+    /// canonical JSON of nonce and key. They answer before the primary evidence is made, which covers
+    /// what they answered.
+    pub(super) fn device_nonce(&self) -> [u8; 32] {
+        let canonical = canonical(&BTreeMap::from([
+            ("nonce", text(&self.runtime_data.nonce)),
+            ("tee-pubkey", self.runtime_data.tee_pubkey.canonical()),
+        ]));
+        let mut nonce = [0; 32];
+        for (to, from) in nonce.iter_mut().zip(crypto::sha384(canonical.as_bytes())) {
+            *to = from;
+        }
+        nonce
+    }
+
     /// The report data of the primary evidence: SHA-384 over the canonical JSON (RFC 8785) of
     /// additional evidence, nonce and key, followed by 16 zero bytes.
     pub(super) fn report_data(&self) -> [u8; 64] {
@@ -144,6 +159,15 @@ mod tests {
         assert_eq!(report_data[..48], crypto::sha384(canonical.as_bytes()));
         assert_eq!(report_data[48..], [0; 16]);
         assert_ne!(attest("").report_data(), report_data);
+    }
+
+    #[test]
+    fn the_devices_challenge_is_over_nonce_and_key_alone() {
+        let canonical = concat!(
+            r#"{"nonce":"bm9uY2U=","tee-pubkey":"#,
+            r#"{"alg":"ECDH-ES+A256KW","crv":"P-256","kty":"EC","x":"eA","y":"eQ"}}"#,
+        );
+        assert_eq!(attest("anything").device_nonce(), crypto::sha384(canonical.as_bytes())[..32]);
     }
 
     #[test]

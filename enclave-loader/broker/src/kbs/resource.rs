@@ -1,6 +1,6 @@
 //! Resources: the keys of one model, granted by the same decision as everywhere.
 
-use strongroom_attestation::{Class, UnixTime, Verdict};
+use strongroom_attestation::{Class, DeviceSetClaims, UnixTime, Verdict};
 use strongroom_enclave_loader::release::WantedModel;
 
 use super::error::KbsError;
@@ -66,8 +66,8 @@ impl Broker {
         let key = attested.key.clone();
         let asked = Asked { id, evidence: attested.evidence, wanted, policy, now };
         let keys = match attested.verdict {
-            AnyVerdict::Hardware(verdict) => self.grant_resource(verdict, &asked),
-            AnyVerdict::Simulated(verdict) => self.grant_resource(verdict, &asked),
+            AnyVerdict::Hardware(verdict) => self.grant_resource(verdict, attested.devices, &asked),
+            AnyVerdict::Simulated(verdict) => self.grant_resource(verdict, attested.devices, &asked),
         };
         if let Err(Denial::Refused(refusal)) = &keys {
             self.ledger.note(now, asked.event(Decision::Refused, codes_of(refusal)))?;
@@ -79,13 +79,14 @@ impl Broker {
     fn grant_resource<K: Class>(
         &self,
         verdict: Verdict<K>,
+        devices: Option<DeviceSetClaims>,
         asked: &Asked,
     ) -> Result<zeroize::Zeroizing<Vec<u8>>, Denial> {
         self.ledger.transact(asked.now, |transaction| {
             still_in_force(transaction, &asked.policy)?;
             let wanted = [asked.wanted];
             let models = known_models(transaction, &wanted)?;
-            let ask = Ask { models: &wanted, subject: Subject::Kbs, devices: 0 };
+            let ask = Ask { models: &wanted, subject: Subject::Kbs, devices };
             let rules = Rules {
                 deployment: &self.identity.deployment,
                 policy: &asked.policy,

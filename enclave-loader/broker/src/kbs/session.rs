@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use strongroom_attestation::{Hardware, Simulated, UnixTime, Verdict};
+use strongroom_attestation::{DeviceSetClaims, Hardware, Simulated, UnixTime, Verdict};
 
 use super::messages::TeeKey;
 
@@ -33,6 +33,8 @@ enum State {
 #[derive(Clone)]
 pub(crate) struct Attested {
     pub(crate) verdict: AnyVerdict,
+    /// What the devices of the additional evidence say.
+    pub(crate) devices: Option<DeviceSetClaims>,
     /// The key that resources are wrapped to; the evidence covers it.
     pub(crate) key: TeeKey,
     /// SHA-256 of the evidence, for the log.

@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use strongroom_attestation::{Class, UnixTime, Verdict};
+use strongroom_attestation::{Class, DeviceSetClaims, UnixTime, Verdict};
 use zeroize::Zeroizing;
 
 use super::session::SESSION_SECONDS;
@@ -80,6 +80,7 @@ impl TokenKey {
 /// What a token says.
 pub(super) struct About<'a, K> {
     pub(super) verdict: &'a Verdict<K>,
+    pub(super) devices: Option<&'a DeviceSetClaims>,
     pub(super) policy: [u8; 32],
     pub(super) nonce: &'a str,
     pub(super) key: &'a super::messages::TeeKey,
@@ -91,23 +92,33 @@ impl<K: Class> About<'_, K> {
         let verdict = self.verdict.to_json();
         // AR4SI: 2 affirms, 97 says that the hardware is not genuine.
         let hardware = if K::NAME == "hw" { 2 } else { 97 };
+        let mut submods = json!({ "cpu0": {
+            "ear.status": verdict["status"],
+            "ear.trustworthiness-vector": { "hardware": hardware, "executables": 3, "configuration": 2 },
+            "ear.appraisal-policy-id": hex::encode(self.policy),
+            "ear.veraison.annotated-evidence": {
+                "snp": verdict["snp"],
+                "report_data": hex::encode(claims.report_data()),
+                "init_data": hex::encode(claims.host_data()),
+                "runtime_data_claims": { "nonce": self.nonce, "tee-pubkey": self.key },
+            },
+        } });
+        let devices = self.devices.map(|set| set.devices.as_slice()).unwrap_or_default();
+        for (number, device) in devices.iter().enumerate() {
+            submods[format!("gpu{number}")] = json!({
+                "ear.status": verdict["status"],
+                "ear.trustworthiness-vector": { "hardware": hardware, "configuration": 2 },
+                "ear.appraisal-policy-id": hex::encode(self.policy),
+                "ear.veraison.annotated-evidence": { "nvidia": device },
+            });
+        }
         json!({
             "eat_profile": PROFILE,
             "iat": now.as_secs(),
             "exp": now.saturating_add_secs(SESSION_SECONDS).as_secs(),
             "jti": id,
             "ear.verifier-id": { "developer": "strongroom", "build": env!("CARGO_PKG_VERSION") },
-            "submods": { "cpu0": {
-                "ear.status": verdict["status"],
-                "ear.trustworthiness-vector": { "hardware": hardware, "executables": 3, "configuration": 2 },
-                "ear.appraisal-policy-id": hex::encode(self.policy),
-                "ear.veraison.annotated-evidence": {
-                    "snp": verdict["snp"],
-                    "report_data": hex::encode(claims.report_data()),
-                    "init_data": hex::encode(claims.host_data()),
-                    "runtime_data_claims": { "nonce": self.nonce, "tee-pubkey": self.key },
-                },
-            } },
+            "submods": submods,
         })
     }
 }

@@ -350,7 +350,7 @@ async fn malformed_requests() {
 }
 
 #[tokio::test]
-async fn a_device_that_the_broker_cannot_appraise_or_that_the_statement_does_not_name() {
+async fn a_device_that_is_none_or_that_the_statement_does_not_name() {
     let world = World::new();
     let gpu = || strongroom_channel::attest::Record {
         media_type: "application/vnd.strongroom.nv-spdm".into(),
@@ -366,7 +366,7 @@ async fn a_device_that_the_broker_cannot_appraise_or_that_the_statement_does_not
         strongroom_channel::device_digest::digest([("gpu0", media_type, [1].as_slice())]);
     let (_, mut request) = world.prepare(&instance, None).await;
     request.evidence.insert("gpu0", gpu()).unwrap();
-    assert_eq!(world.refusal_of("release", &request.to_json()).await.0, "POLICY");
+    assert_eq!(world.refusal_of("release", &request.to_json()).await.0, "PARSE");
 }
 
 #[tokio::test]
