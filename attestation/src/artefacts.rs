@@ -48,7 +48,7 @@ pub enum ArtefactKind {
     EventLogTable,
     /// JSON that holds several of these.
     EvidenceJson,
-    /// Certificates, revocation lists, or a vendor's signed collateral.
+    /// Certificates, revocation lists, OCSP responses, or a vendor's signed collateral.
     Endorsements,
 }
 

@@ -1,11 +1,15 @@
-//! Paths from a certificate to a pinned root, and what the revocation lists on them say (RFC 5280),
-//! as Intel and Microsoft use them. AMD's have rules of their own ([`crate::snp`]).
+//! Paths from a certificate to a pinned root, and what revocation lists (RFC 5280) and OCSP responses
+//! (RFC 6960) say of the certificates on them, as Intel, Microsoft and NVIDIA use them. AMD's have rules
+//! of their own ([`crate::snp`]).
 
 mod fitness;
 mod path;
 mod revocation;
+#[cfg_attr(not(test), expect(dead_code, reason = "used when devices are verified"))]
 mod status;
 
 pub(crate) use fitness::unfit;
 pub(crate) use path::{Path, PathRules};
 pub(crate) use revocation::{ListRules, check_lists};
+#[expect(unused_imports, reason = "used when devices are verified")]
+pub(crate) use status::{StatusRules, check_status};
