@@ -7,7 +7,7 @@ mod revocation_list;
 
 pub(crate) use certificate::{Certificate, Extension, PublicKey, SignatureAlgorithm};
 pub(crate) use name::Name;
-pub(crate) use ocsp_response::{CertStatus, OcspResponse, ResponderId, SingleResponse};
+pub(crate) use ocsp_response::{CertStatus, OcspResponse};
 pub(crate) use revocation_list::RevocationList;
 
 use crate::der::{DerError, Reader, tag};

@@ -36,7 +36,8 @@ impl<'a> Signer<'a> {
         }
         let signer = match response.certificates.as_slice() {
             [] => Signer::Issuer,
-            [own] if own == issuer => Signer::Issuer,
+            // Whichever certificate of its own it put there: the given one's key is asked.
+            [own] if own.subject == issuer.subject && own.public_key == issuer.public_key => Signer::Issuer,
             [responder] => objection(responder, issuer, anchored).map_or(Ok(Signer::Responder(responder)), Err)?,
             several => return Err(format!("one with {} certificates in it", several.len())),
         };
