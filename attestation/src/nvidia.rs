@@ -2,4 +2,5 @@
 //! measurement report, its certificate chain, and the signed manifests that say what it should measure.
 
 mod manifest;
+#[cfg_attr(not(test), expect(dead_code, reason = "used when devices are verified"))]
 mod remote_token;
