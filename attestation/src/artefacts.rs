@@ -55,7 +55,7 @@ pub enum ArtefactKind {
     DeviceJson,
     /// JSON that holds several of these.
     EvidenceJson,
-    /// Certificates, revocation lists, or a vendor's signed collateral.
+    /// Certificates, revocation lists, OCSP responses, or a vendor's signed collateral.
     Endorsements,
 }
 

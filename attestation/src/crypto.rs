@@ -31,6 +31,12 @@ compile_error!("choose a provider of signatures: feature `aws-lc`, `ring` or `pu
 #[error("the signature does not verify")]
 pub struct BadSignature;
 
+/// SHA-1 of `bytes` (FIPS 180-4), with which RFC 6960 names keys and issuers. It is broken as a promise
+/// that bytes are the same: what it names must be signed as well.
+pub(crate) fn sha1(bytes: &[u8]) -> [u8; 20] {
+    provider::sha1(bytes)
+}
+
 /// SHA-256 of `bytes` (FIPS 180-4).
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::unix_time::UnixTime;
 
-/// Tags that certificates and revocation lists use.
+/// Tags that certificates, revocation lists and OCSP responses use.
 pub(crate) mod tag {
     pub(crate) const BOOLEAN: u8 = 0x01;
     pub(crate) const INTEGER: u8 = 0x02;
@@ -14,6 +14,7 @@ pub(crate) mod tag {
     pub(crate) const OCTET_STRING: u8 = 0x04;
     pub(crate) const NULL: u8 = 0x05;
     pub(crate) const OID: u8 = 0x06;
+    pub(crate) const ENUMERATED: u8 = 0x0A;
     pub(crate) const UTF8_STRING: u8 = 0x0C;
     pub(crate) const PRINTABLE_STRING: u8 = 0x13;
     pub(crate) const IA5_STRING: u8 = 0x16;
@@ -25,6 +26,11 @@ pub(crate) mod tag {
     /// Constructed, context-specific tag `[number]`.
     pub(crate) const fn context(number: u8) -> u8 {
         0xA0 | number
+    }
+
+    /// Primitive, context-specific tag `[number]`, as IMPLICIT tagging of a primitive type leaves it.
+    pub(crate) const fn primitive_context(number: u8) -> u8 {
+        0x80 | number
     }
 }
 
@@ -41,6 +47,8 @@ pub(crate) enum DerError {
     Trailing,
     #[error("a DER {0} is not in its one allowed form")]
     Value(&'static str),
+    #[error("the OCSP responder answered \"{0}\", which is no status of any certificate")]
+    Unsuccessful(&'static str),
 }
 
 /// One tag, length and value.
@@ -131,6 +139,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// An ENUMERATED of at most one byte, non-negative (X.690 8.4).
+    pub(crate) fn enumerated(&mut self) -> Result<u8, DerError> {
+        match self.expect(tag::ENUMERATED)?.value {
+            [value @ ..=0x7F] => Ok(*value),
+            _ => Err(DerError::Value("ENUMERATED")),
+        }
+    }
+
     /// The bytes of an OBJECT IDENTIFIER, as they are encoded.
     pub(crate) fn oid(&mut self) -> Result<&'a [u8], DerError> {
         let value = self.expect(tag::OID)?.value;
@@ -155,6 +171,15 @@ impl<'a> Reader<'a> {
         match self.expect(tag::BIT_STRING)?.value {
             [0, bytes @ ..] => Ok(bytes),
             _ => Err(DerError::Value("BIT STRING")),
+        }
+    }
+
+    /// A GeneralizedTime in the form of certificates, the only form in OCSP (RFC 6960 4.2.2.1).
+    pub(crate) fn generalized_time(&mut self) -> Result<UnixTime, DerError> {
+        match self.peek() {
+            Some(tag::GENERALIZED_TIME) => self.time(),
+            Some(found) => Err(DerError::Tag { wanted: tag::GENERALIZED_TIME, found }),
+            None => Err(DerError::Truncated),
         }
     }
 
@@ -283,6 +308,18 @@ mod tests {
             assert!(Reader::new(wrong).unsigned().is_err(), "{wrong:02x?}");
         }
         assert_eq!(Reader::new(&[2, 2, 1, 0]).small(), Err(DerError::Value("INTEGER")));
+    }
+
+    #[test]
+    fn enumerated_values_have_one_byte_and_times_of_ocsp_one_type() {
+        assert_eq!(Reader::new(&[0x0A, 1, 6]).enumerated(), Ok(6));
+        for wrong in [&[0x0A, 0][..], &[0x0A, 1, 0x80], &[0x0A, 2, 0, 6], &[2, 1, 6], &[]] {
+            assert!(Reader::new(wrong).enumerated().is_err(), "{wrong:02x?}");
+        }
+        assert!(Reader::new(b"\x18\x0F20250717170446Z").generalized_time().is_ok());
+        for wrong in [&b"\x17\x0D250717170446Z"[..], b"\x18\x1120250717170446.5Z", b""] {
+            assert!(Reader::new(wrong).generalized_time().is_err(), "{wrong:02x?}");
+        }
     }
 
     #[test]

@@ -10,14 +10,19 @@ use crate::hex_bytes::HexBytes;
 use crate::nvidia::{self, Manifest};
 use crate::tdx::{QeIdentity, SignedJson, TcbInfo};
 use crate::unix_time::UnixTime;
-use crate::x509::{Certificate, RevocationList};
+use crate::x509::{Certificate, OcspResponse, RevocationList};
 
-/// Bytes that may be added in all: a hundred times what one platform needs.
-const MAX_BYTES: usize = 1 << 20;
-/// Certificates a bag holds; a platform needs three, a bundle of all products about twenty.
-const MAX_CERTIFICATES: usize = 48;
+/// Bytes that may be added in all: a hundred times what one platform needs, ten times what one with
+/// eight GPUs and four switches does.
+const MAX_BYTES: usize = 4 << 20;
+/// Certificates a bag holds; a platform needs three, a bundle of all products about twenty, and each
+/// device beside the processor five.
+const MAX_CERTIFICATES: usize = 128;
 /// Revocation lists a bag holds; a platform needs one.
 const MAX_REVOCATION_LISTS: usize = 12;
+/// OCSP responses a bag holds; of eight GPUs and four switches each has one of its own, and they share
+/// about ten.
+const MAX_OCSP_RESPONSES: usize = 64;
 /// TCB infos and QE identities a bag holds; a platform needs one of each.
 const MAX_SIGNED_JSON: usize = 24;
 
@@ -26,11 +31,13 @@ const MAX_MANIFESTS: usize = 16;
 /// Chains of devices a bag holds; a machine has at most twelve devices.
 const MAX_DEVICE_CHAINS: usize = 24;
 
-/// Untrusted certificates, revocation lists, and Intel's TCB infos and QE identities.
+/// Untrusted certificates, revocation lists, OCSP responses, Intel's TCB infos and QE identities, and
+/// NVIDIA's manifests.
 #[derive(Clone, Debug, Default)]
 pub struct Endorsements {
     certificates: Vec<Certificate>,
     revocation_lists: Vec<RevocationList>,
+    ocsp_responses: Vec<OcspResponse>,
     tcb_infos: Vec<TcbInfo>,
     qe_identities: Vec<QeIdentity>,
     manifests: Vec<Manifest>,
@@ -47,6 +54,8 @@ pub enum Endorsement<'a> {
     Certificate(&'a [u8]),
     /// A revocation list, DER.
     RevocationList(&'a [u8]),
+    /// An OCSP response, DER.
+    OcspResponse(&'a [u8]),
     /// Intel's TCB info for TDX.
     TdxTcbInfo {
         /// The kind of platform.
@@ -66,14 +75,15 @@ pub enum Endorsement<'a> {
 }
 
 impl Endorsements {
-    /// Adds what `bytes` hold, told apart by content: DER certificates and revocation lists (one
-    /// or several in a row, zero padding after them), PEM text with any of these (percent-encoded,
+    /// Adds what `bytes` hold, told apart by content: DER certificates, revocation lists and
+    /// OCSP responses (one or several in a row, zero padding after them), PEM text with any of these (percent-encoded,
     /// as services put it into headers, too), AMD's certificate table (which may be empty), Intel's
     /// TCB info or QE identity as its service answers, or JSON with these in its fields: the
     /// collateral file of DCAP tools, the answer of Azure's certificate service. The same object
     /// twice counts once.
     ///
-    /// Refuses with `PARSE` what is none of these or exceeds the limits; the bag then holds what
+    /// Refuses with `PARSE` what is none of these or exceeds the limits, and an OCSP response that is an
+    /// error of the responder: it says nothing of any certificate. The bag then holds what
     /// it held before and perhaps some of the objects before the bad one, which is harmless
     /// because all of them are checked when used.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
@@ -111,6 +121,7 @@ impl Endorsements {
     pub fn is_empty(&self) -> bool {
         self.certificates.is_empty()
             && self.revocation_lists.is_empty()
+            && self.ocsp_responses.is_empty()
             && self.tcb_infos.is_empty()
             && self.qe_identities.is_empty()
             && self.manifests.is_empty()
@@ -121,6 +132,7 @@ impl Endorsements {
     pub fn objects(&self) -> impl Iterator<Item = Endorsement<'_>> {
         let certificates = self.certificates.iter().map(|certificate| Endorsement::Certificate(certificate.der()));
         let lists = self.revocation_lists.iter().map(|list| Endorsement::RevocationList(list.der()));
+        let responses = self.ocsp_responses.iter().map(|response| Endorsement::OcspResponse(response.der()));
         let tcb_infos = self.tcb_infos.iter().filter(|info| info.is_tdx()).map(|info| Endorsement::TdxTcbInfo {
             fmspc: info.fields.fmspc,
             issued: info.fields.issue_date,
@@ -131,7 +143,7 @@ impl Endorsements {
             issued: identity.fields.issue_date,
             expires: identity.fields.next_update,
         });
-        certificates.chain(lists).chain(tcb_infos).chain(identities)
+        certificates.chain(lists).chain(responses).chain(tcb_infos).chain(identities)
     }
 
     pub(crate) fn certificates(&self) -> &[Certificate] {
@@ -140,6 +152,10 @@ impl Endorsements {
 
     pub(crate) fn revocation_lists(&self) -> &[RevocationList] {
         &self.revocation_lists
+    }
+
+    pub(crate) fn ocsp_responses(&self) -> &[OcspResponse] {
+        &self.ocsp_responses
     }
 
     pub(crate) fn tcb_infos(&self) -> &[TcbInfo] {
@@ -152,10 +168,6 @@ impl Endorsements {
 
     pub(crate) fn manifests(&self) -> &[Manifest] {
         &self.manifests
-    }
-
-    pub(crate) fn ocsp_responses(&self) -> &[crate::x509::OcspResponse] {
-        &[]
     }
 
     pub(crate) fn device_chains(&self) -> &[Vec<Certificate>] {
@@ -218,6 +230,12 @@ impl Endorsements {
 
     /// Adds the object at the front and returns what follows it.
     fn add_one<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Refusal> {
+        if OcspResponse::looks_like(bytes) {
+            let (response, rest) =
+                OcspResponse::read(bytes).map_err(|error| malformed(format!("an OCSP response: {error}")))?;
+            self.keep_ocsp_response(response)?;
+            return Ok(rest);
+        }
         let as_certificate = match Certificate::read(bytes) {
             Ok((certificate, rest)) => {
                 self.keep_certificate(certificate)?;
@@ -232,7 +250,7 @@ impl Endorsements {
             }
             Err(as_list) => Err(malformed(format!(
                 "an endorsement is neither a certificate ({as_certificate}) nor a revocation \
-                 list ({as_list})"
+                 list ({as_list}) nor an OCSP response"
             ))),
         }
     }
@@ -278,6 +296,17 @@ impl Endorsements {
             return Err(malformed(format!("more than {MAX_REVOCATION_LISTS} revocation lists")));
         }
         self.revocation_lists.push(list);
+        Ok(())
+    }
+
+    fn keep_ocsp_response(&mut self, response: OcspResponse) -> Result<(), Refusal> {
+        if self.ocsp_responses.iter().any(|known| known.der() == response.der()) {
+            return Ok(());
+        }
+        if self.ocsp_responses.len() >= MAX_OCSP_RESPONSES {
+            return Err(malformed(format!("more than {MAX_OCSP_RESPONSES} OCSP responses")));
+        }
+        self.ocsp_responses.push(response);
         Ok(())
     }
 }

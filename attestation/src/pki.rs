@@ -1,5 +1,6 @@
-//! Paths from a certificate to a pinned root, and what the revocation lists on them say (RFC 5280),
-//! as Intel and Microsoft use them. AMD's have rules of their own ([`crate::snp`]).
+//! Paths from a certificate to a pinned root, and what revocation lists (RFC 5280) and OCSP responses
+//! (RFC 6960) say of the certificates on them, as Intel, Microsoft and NVIDIA use them. AMD's have rules
+//! of their own ([`crate::snp`]).
 
 mod fitness;
 mod path;

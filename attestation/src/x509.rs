@@ -1,4 +1,4 @@
-//! Certificates and revocation lists (RFC 5280), read strictly and kept as received.
+//! Certificates and revocation lists (RFC 5280) and OCSP responses (RFC 6960), read strictly and kept as received.
 
 mod certificate;
 mod name;
@@ -7,7 +7,7 @@ mod revocation_list;
 
 pub(crate) use certificate::{Certificate, Extension, PublicKey, SignatureAlgorithm};
 pub(crate) use name::Name;
-pub(crate) use ocsp_response::OcspResponse;
+pub(crate) use ocsp_response::{CertStatus, OcspResponse};
 pub(crate) use revocation_list::RevocationList;
 
 use crate::der::{DerError, Reader, tag};
@@ -17,6 +17,8 @@ pub(crate) mod oid {
     pub(crate) const RSA_ENCRYPTION: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 1];
     pub(crate) const RSASSA_PSS: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 10];
     pub(crate) const MGF1: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 8];
+    pub(crate) const SHA1: &[u8] = &[0x2B, 14, 3, 2, 26];
+    pub(crate) const SHA256: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1];
     pub(crate) const SHA384: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2];
     pub(crate) const SHA256_WITH_RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 11];
     pub(crate) const SHA384_WITH_RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 12];
@@ -33,6 +35,9 @@ pub(crate) mod oid {
     pub(crate) const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1D, 17];
     pub(crate) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1D, 32];
     pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1D, 37];
+    pub(crate) const OCSP_SIGNING: &[u8] = &[0x2B, 6, 1, 5, 5, 7, 3, 9];
+    pub(crate) const OCSP_BASIC: &[u8] = &[0x2B, 6, 1, 5, 5, 7, 48, 1, 1];
+    pub(crate) const OCSP_NO_CHECK: &[u8] = &[0x2B, 6, 1, 5, 5, 7, 48, 1, 5];
 }
 
 /// Reads an AlgorithmIdentifier of a signature. Told apart are those that vendors sign with:

@@ -12,7 +12,7 @@ use crate::hex_bytes::HexBytes;
 use crate::nvidia::{Device, Manifest};
 use crate::snp::{Cpuid, EndorsementKey, Product, SigningKey, SnpClaims, SnpReport};
 use crate::tdx::{PckCa, PckExtension, QeIdentity, TcbInfo, TdxClaims, TdxQuote};
-use crate::x509::{Certificate, PublicKey, RevocationList};
+use crate::x509::{Certificate, OcspResponse, PublicKey, RevocationList};
 
 /// Every field of one artefact, as JSON: `kind`, and what it holds, by its parts' names. Refused with
 /// `PARSE` when its kind is not known or its structure is not that of its kind. **Nothing is
@@ -151,6 +151,7 @@ fn endorsements(bag: &Endorsements) -> Value {
     json!({
         "certificates": bag.certificates().iter().map(certificate).collect::<Vec<_>>(),
         "revocation_lists": bag.revocation_lists().iter().map(revocation_list).collect::<Vec<_>>(),
+        "ocsp_responses": bag.ocsp_responses().iter().map(ocsp_response).collect::<Vec<_>>(),
         "tcb_infos": tcb_infos,
         "qe_identities": identities,
         "device_chains": bag.device_chains().iter().map(|chain| chain.iter().map(certificate).collect()).collect::<Vec<Value>>(),
@@ -196,6 +197,23 @@ fn revocation_list(list: &RevocationList) -> Value {
         "this_update": list.this_update,
         "next_update": list.next_update,
         "revoked": list.len(),
+    })
+}
+
+fn ocsp_response(response: &OcspResponse) -> Value {
+    let statuses = response.statuses.iter().map(|single| {
+        json!({
+            "serial": hex::encode(single.serial()),
+            "status": single.status.shown(),
+            "this_update": single.this_update,
+            "next_update": single.next_update,
+        })
+    });
+    json!({
+        "responder": response.responder.shown(),
+        "produced_at": response.produced_at,
+        "statuses": statuses.collect::<Vec<_>>(),
+        "certificates": response.certificates.iter().map(certificate).collect::<Vec<_>>(),
     })
 }
 

@@ -1,14 +1,23 @@
 //! aws-lc-rs, or ring: two libraries with one interface.
 
 #[cfg(feature = "aws-lc")]
-use aws_lc_rs::signature;
+use aws_lc_rs::{digest, signature};
 #[cfg(not(feature = "aws-lc"))]
-use ring::signature;
+use ring::{digest, signature};
 
 use signature::{RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey};
 
 use crate::crypto::BadSignature;
 use crate::crypto::keys::RsaPublicKey;
+
+pub(super) fn sha1(bytes: &[u8]) -> [u8; 20] {
+    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes);
+    let mut result = [0; 20];
+    for (place, byte) in result.iter_mut().zip(digest.as_ref()) {
+        *place = *byte;
+    }
+    result
+}
 
 pub(super) fn ecdsa_p384_sha384(point: &[u8; 97], message: &[u8], signature: &[u8; 96]) -> Result<(), BadSignature> {
     UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point)

@@ -4,10 +4,15 @@
 
 use p256::ecdsa::signature::Verifier;
 use rsa::{BoxedUint, pkcs1v15, pss};
+use sha1::{Digest, Sha1};
 use sha2::{Sha256, Sha384, Sha512};
 
 use crate::crypto::BadSignature;
 use crate::crypto::keys::RsaPublicKey;
+
+pub(super) fn sha1(bytes: &[u8]) -> [u8; 20] {
+    Sha1::digest(bytes).into()
+}
 
 pub(super) fn ecdsa_p384_sha384(point: &[u8; 97], message: &[u8], signature: &[u8; 96]) -> Result<(), BadSignature> {
     use p384::ecdsa::{Signature, VerifyingKey};

@@ -46,6 +46,7 @@ fn verify(scheme: &str, key: &[u8], message: &[u8], signature: &[u8]) -> Result<
 
 #[test]
 fn digests_of_the_empty_string() {
+    assert_eq!(hex::encode(sha1(b"")), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
     assert!(hex::encode(sha256(b"")).starts_with("e3b0c44298fc1c14"));
     assert!(hex::encode(sha384(b"")).starts_with("38b060a751ac9638"));
     assert!(hex::encode(sha512(b"")).starts_with("cf83e1357eefb8bd"));

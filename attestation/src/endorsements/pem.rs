@@ -1,4 +1,4 @@
-//! PEM text (RFC 7468): certificates and revocation lists among any other text.
+//! PEM text (RFC 7468): certificates, revocation lists and OCSP responses among any other text.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use crate::error::Refusal;
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 /// Labels whose objects are kept; others (keys, parameters) are passed over.
-const LABELS: [&str; 2] = ["CERTIFICATE", "X509 CRL"];
+const LABELS: [&str; 3] = ["CERTIFICATE", "X509 CRL", "OCSP RESPONSE"];
 
 /// How a space is written where PEM text was percent-encoded.
 const ENCODED_BEGIN: &str = "BEGIN%20";
@@ -19,7 +19,7 @@ pub(crate) fn is_pem(bytes: &[u8]) -> bool {
     !matches!(bytes, [0x30, 0x80..=0xFF, ..]) && (found(BEGIN) || found(ENCODED_BEGIN))
 }
 
-/// The DER of every certificate and revocation list in the text.
+/// The DER of every certificate, revocation list and OCSP response in the text.
 pub(crate) fn objects(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     let decoded = if find(bytes, ENCODED_BEGIN.as_bytes()).is_some() { percent_decoded(bytes) } else { bytes.to_vec() };
     let text = String::from_utf8_lossy(&decoded);

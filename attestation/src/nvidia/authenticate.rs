@@ -1,5 +1,5 @@
 //! From bytes to authentic claims: each device's certificates, signature and firmware digest; then that
-//! all of them are devices of one challenge, each there once. (docs/specs/gpu-evidence.md)
+//! all of them are devices of one challenge, each there once. (docs/specs/evidence-nvidia.md)
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! One X.509 v3 certificate.
 
 mod fingerprints;
+mod purpose;
 
 use crate::crypto::{self, BadSignature};
 use crate::der::{DerError, Reader, tag};

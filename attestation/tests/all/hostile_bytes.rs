@@ -48,18 +48,18 @@ fn a_bag_has_limits() {
     let vector = Vector::named("012-genoa-v5");
     let mut bag = Endorsements::default();
     // The same certificate counts once, but its bytes count each time.
-    let refusal = (0..2000).find_map(|_| bag.add(&vector.endorsements[0]).err()).unwrap();
+    let refusal = (0..8000).find_map(|_| bag.add(&vector.endorsements[0]).err()).unwrap();
     assert_eq!(refusal.code, Code::Parse);
     assert!(refusal.detail.contains("larger"), "{refusal}");
 
     // Different certificates: as many as there is room for.
     let mut bag = Endorsements::default();
-    let refusal = (0..100u8).find_map(|index| {
+    let refusal = (0..200u8).find_map(|index| {
         let mut der = vector.endorsements[0].clone();
         *der.last_mut().unwrap() ^= index;
         bag.add(&der).err()
     });
-    assert!(refusal.unwrap().detail.contains("more than 48"));
+    assert!(refusal.unwrap().detail.contains("more than 128"));
 }
 
 #[test]

@@ -18,8 +18,8 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// Every target.
-pub const ALL: [Target; 10] =
-    [SNP_REPORT, TDX_QUOTE, HCL_REPORT, TPM_QUOTE, EVENT_LOG, ENDORSEMENTS, SIGNED_JSON, ARTEFACTS, POLICY, OVMF];
+pub const ALL: [Target; 11] =
+    [SNP_REPORT, TDX_QUOTE, HCL_REPORT, TPM_QUOTE, EVENT_LOG, ENDORSEMENTS, OCSP, SIGNED_JSON, ARTEFACTS, POLICY, OVMF];
 
 /// AMD's report.
 pub const SNP_REPORT: Target = Target {
@@ -90,6 +90,22 @@ pub const ENDORSEMENTS: Target = Target {
         let mut bag = Endorsements::default();
         for part in parts(input) {
             let _ = black_box(bag.add(part));
+        }
+    },
+    constant: 64 * KIB,
+    factor: 64,
+};
+
+/// One OCSP response, kept as it came and shown.
+pub const OCSP: Target = Target {
+    name: "ocsp",
+    body: |input| {
+        let mut bag = Endorsements::default();
+        if bag.add(input).is_ok() {
+            for object in bag.objects() {
+                black_box(object);
+            }
+            let _ = black_box(describe(input).map(|account| account.to_string()));
         }
     },
     constant: 64 * KIB,
