@@ -78,6 +78,7 @@ pub use evidence::{Evidence, TdxEvidence};
 pub use examine::{AttestationResult, Examination, Status, examine};
 pub use expected::Expected;
 pub use hex_bytes::HexBytes;
+pub use nvidia::authenticate_manifest;
 pub use policy::{PlatformIdentity, Policy, PolicyError};
 pub use remembered::Remembered;
 pub use snp::{
