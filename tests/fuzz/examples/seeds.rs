@@ -78,6 +78,9 @@ impl Seeds {
         if name.contains("ovmf") && extension == "bin" {
             return self.write("ovmf", &name, bytes);
         }
+        if extension == "xml" {
+            return self.write("manifest", &name, bytes);
+        }
         if extension == "msg" {
             let signature = fs::read(path.with_extension("sig")).unwrap_or_default();
             self.write("tpm_quote", &name, &[bytes, &signature].join(SEPARATOR))?;

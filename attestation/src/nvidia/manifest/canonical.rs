@@ -5,8 +5,6 @@
 //! form say the same. Only the prefixes, which a tree does not keep, are taken from the text, at the place
 //! where the tree's reader found the name.
 
-use std::fmt::Write;
-
 use super::malformed;
 use super::xml::Node;
 use crate::error::Refusal;
@@ -21,7 +19,7 @@ type Namespaces<'a> = Vec<(&'a str, &'a str)>;
 /// signature. All namespaces in scope are declared on the apex (Canonical XML 1.1, 2.4).
 pub(super) fn canonical(apex: Node<'_>, without: Option<Node<'_>>) -> Result<String, Refusal> {
     let mut writer = Writer { out: String::with_capacity(apex.range().len()), without };
-    writer.element(apex, &Namespaces::new(), MAX_DEPTH)?;
+    writer.element(apex, None, MAX_DEPTH)?;
     Ok(writer.out)
 }
 
@@ -31,47 +29,59 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes an element inside one whose namespaces are declared.
-    fn element(&mut self, element: Node<'_>, declared: &Namespaces<'_>, depth: usize) -> Result<(), Refusal> {
+    /// Writes an element. `above` are the namespaces of the one around it, where that is written too.
+    fn element(&mut self, element: Node<'_>, above: Option<&Namespaces<'_>>, depth: usize) -> Result<(), Refusal> {
         let depth = depth.checked_sub(1).ok_or_else(|| malformed("elements are nested too deep"))?;
         let name = element_name(element)?;
-        let in_scope = namespaces(element)?;
-        self.out.push('<');
-        self.out.push_str(name);
-        for (prefix, uri) in in_scope.iter().filter(|namespace| !declared.contains(namespace)) {
-            let _ = match *prefix {
-                "" => write!(self.out, " xmlns=\""),
-                prefix => write!(self.out, " xmlns:{prefix}=\""),
-            };
-            self.attribute_value(uri);
-            self.out.push('"');
-        }
+        self.put(&["<", name]);
+        let own;
+        let in_scope = match above.filter(|_| declares_nothing(element)) {
+            Some(above) => above,
+            None => {
+                own = namespaces(element)?;
+                self.declarations(&own, above);
+                &own
+            }
+        };
         self.attributes(element)?;
-        self.out.push('>');
+        self.put(&[">"]);
         let without = self.without;
         for child in element.children().filter(|child| Some(*child) != without) {
             match child.text() {
                 Some(text) if child.is_text() => self.text(text),
-                _ => self.element(child, &in_scope, depth)?,
+                _ => self.element(child, Some(in_scope), depth)?,
             }
         }
-        let _ = write!(self.out, "</{name}>");
+        self.put(&["</", name, ">"]);
         Ok(())
+    }
+
+    /// Declares the namespaces that are not declared above.
+    fn declarations(&mut self, in_scope: &Namespaces<'_>, above: Option<&Namespaces<'_>>) {
+        let declared = |namespace| above.is_some_and(|above| above.contains(namespace));
+        for (prefix, uri) in in_scope.iter().filter(|namespace| !declared(namespace)) {
+            match *prefix {
+                "" => self.put(&[" xmlns=\""]),
+                prefix => self.put(&[" xmlns:", prefix, "=\""]),
+            }
+            self.attribute_value(uri);
+            self.put(&["\""]);
+        }
     }
 
     /// Attributes are ordered by namespace, those of none first, and then by local name.
     fn attributes(&mut self, element: Node<'_>) -> Result<(), Refusal> {
         let mut attributes: Vec<_> = element.attributes().collect();
-        attributes.sort_by_key(|attribute| (attribute.namespace().unwrap_or_default(), attribute.name()));
+        attributes.sort_unstable_by_key(|attribute| (attribute.namespace(), attribute.name()));
         for attribute in attributes {
             let source = element.document().input_text().get(attribute.range_qname()).unwrap_or_default();
             let name = qualified(source, attribute.name())?;
             if name.starts_with("xml:") {
                 return Err(malformed("an attribute of the xml namespace"));
             }
-            let _ = write!(self.out, " {name}=\"");
+            self.put(&[" ", name, "=\""]);
             self.attribute_value(attribute.value());
-            self.out.push('"');
+            self.put(&["\""]);
         }
         Ok(())
     }
@@ -98,19 +108,32 @@ impl Writer<'_> {
         });
     }
 
+    /// What is escaped is ASCII, and so a byte each.
     fn escaped(&mut self, value: &str, replacement: impl Fn(u8) -> Option<&'static str>) {
-        // Escaped characters are ASCII, and so a byte each.
         if !value.bytes().any(|byte| replacement(byte).is_some()) {
-            self.out.push_str(value);
+            self.put(&[value]);
             return;
         }
         for c in value.chars() {
             match u8::try_from(c).ok().and_then(&replacement) {
-                Some(escape) => self.out.push_str(escape),
+                Some(escape) => self.put(&[escape]),
                 None => self.out.push(c),
             }
         }
     }
+
+    fn put(&mut self, parts: &[&str]) {
+        parts.iter().for_each(|part| self.out.push_str(part));
+    }
+}
+
+/// Whether an element has the very namespaces of the one around it.
+fn declares_nothing(element: Node<'_>) -> bool {
+    let around = element.parent_element();
+    around.is_some_and(|around| {
+        let same = element.namespaces().zip(around.namespaces()).all(|(one, other)| std::ptr::eq(one, other));
+        same && element.namespaces().len() == around.namespaces().len()
+    })
 }
 
 /// The namespaces in scope on an element. Undoing a declaration (`xmlns=""`) is refused, and so is

@@ -26,9 +26,13 @@ pub(super) const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
 const MAX_BYTES: usize = 128 << 10;
 /// Elements and texts; a manifest has about 170.
 const MAX_NODES: u32 = 1024;
+/// Start and end tags; a manifest has about 110.
+const MAX_TAGS: usize = 2048;
 /// Attributes and declarations of one element, for which the reader's work is quadratic; a manifest has
 /// 13.
 const MAX_ATTRIBUTES: usize = 32;
+/// Attributes and declarations in all; a manifest has about 600.
+const MAX_ATTRIBUTES_IN_ALL: usize = 2048;
 /// Namespace declarations; a manifest has six.
 const MAX_DECLARATIONS: usize = 16;
 /// What a shown attribute may have in characters; a tag's id has 96.
@@ -89,25 +93,29 @@ fn within_limits(text: &str) -> Result<(), Refusal> {
         }
         None => text,
     };
-    let mut declarations = 0_usize;
+    let (mut tags, mut attributes, mut declarations) = (0_usize, 0_usize, 0_usize);
     // A raw `<` stands only before a tag, or before what is not wanted here.
     for tag in content.split('<') {
         if tag.starts_with(['!', '?']) {
             return Err(malformed("a comment, CDATA section, document type or processing instruction"));
         }
-        let mut attributes = 0_usize;
-        for before in tag.split('=') {
-            attributes = attributes.saturating_add(1);
+        tags = tags.saturating_add(1);
+        let mut in_tag = 0_usize;
+        for (before, _) in tag.match_indices('=').map(|(at, _)| tag.split_at(at)) {
+            in_tag = in_tag.saturating_add(1);
             let name = before.trim_end_matches(WHITE).rsplit(WHITE).next().unwrap_or_default();
             if name.ends_with(":xmlns") {
                 return Err(malformed("a prefix before xmlns"));
             }
             declarations = declarations.saturating_add(usize::from(name.starts_with("xmlns")));
         }
-        // The last piece has no sign after it.
-        if attributes.saturating_sub(1) > MAX_ATTRIBUTES || declarations > MAX_DECLARATIONS {
+        attributes = attributes.saturating_add(in_tag);
+        if in_tag > MAX_ATTRIBUTES {
             return Err(malformed("too many attributes"));
         }
+    }
+    if tags > MAX_TAGS || attributes > MAX_ATTRIBUTES_IN_ALL || declarations > MAX_DECLARATIONS {
+        return Err(malformed("too many tags, attributes or namespaces"));
     }
     Ok(())
 }

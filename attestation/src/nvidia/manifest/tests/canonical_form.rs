@@ -121,6 +121,8 @@ fn texts_that_readers_disagree_about_are_no_trees() {
         format!("<e {}/>", many(33, &|n| format!(" a{n}='1'"))),
         format!("<e>{}</e>", many(17, &|n| format!("<e xmlns:a{n}='u'/>"))),
         format!("<e>{}</e>", "<e/>".repeat(1024)),
+        format!("<e>{}</e>", "<e></e>".repeat(1024)),
+        format!("<e>{}</e>", "<e a='1' b='2' c='3' d='4'/>".repeat(513)),
         format!("<e>{}</e>", " ".repeat(128 << 10)),
     ];
     for text in cases {
