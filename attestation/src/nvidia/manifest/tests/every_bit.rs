@@ -11,7 +11,7 @@ fn bits_of_a_manifest() {
 }
 
 #[test]
-#[ignore = "a minute: every bit of one manifest, about 170,000 of them"]
+#[ignore = "half a minute: every bit of one manifest, about 170,000 of them"]
 fn every_single_bit_of_a_manifest() {
     every_bit(1);
 }
