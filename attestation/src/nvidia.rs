@@ -24,6 +24,7 @@ pub use chip::Architecture;
 pub use claims::{DeviceClaims, DeviceSetClaims, ManifestClaims, Measurement};
 pub use evidence::{Device, DeviceEvidence};
 pub(crate) use manifest::Manifest;
+pub use manifest::authenticate_manifest;
 pub use policy::NvidiaPolicy;
 pub use report::{DeviceMode, LinkedDevice, SpdmReport};
 pub use verify::{DeviceAppraisal, DeviceVerdict, verify_devices, verify_devices_remembering, verify_without_devices};

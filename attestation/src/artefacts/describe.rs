@@ -167,8 +167,12 @@ fn manifest(manifest: &Manifest) -> Value {
     json!({
         "of": manifest.shown(),
         "sha256": HexBytes(manifest.sha256()),
+        "name": manifest.name(),
+        "tag_id": manifest.tag_id(),
+        "tag_version": manifest.version(),
         "product": manifest.product(),
         "version": manifest.colloquial_version(),
+        "firmware_manufacturer_id": manifest.firmware_manufacturer_id(),
         "active": golden.collect::<Map<String, Value>>(),
         "certificates": manifest.certificates().iter().map(certificate).collect::<Vec<_>>(),
     })

@@ -23,9 +23,9 @@ const KNOWN_CRITICAL: [&[u8]; 5] = [
 ];
 
 /// What a path must be.
-pub(crate) struct PathRules<'a> {
+pub(crate) struct PathRules<'a, 't> {
     /// What the checks are called, for example "PCK certificate chain".
-    pub(crate) title: &'a str,
+    pub(crate) title: &'t str,
     pub(crate) anchored: Anchored<'a>,
     /// The vendor's pinned roots.
     pub(crate) roots: &'a [VendorRoot],
@@ -49,7 +49,7 @@ impl<'a> Path<'a> {
     /// outcome; `None` when it failed.
     pub(crate) fn build(
         trail: &mut Trail,
-        rules: &PathRules<'a>,
+        rules: &PathRules<'a, '_>,
         leaf: &'a Certificate,
         bag: &[&'a Certificate],
     ) -> Option<Path<'a>> {
@@ -137,7 +137,7 @@ impl<'a> Path<'a> {
 }
 
 struct Search<'a, 'r> {
-    rules: &'r PathRules<'a>,
+    rules: &'r PathRules<'a, 'r>,
     bag: &'r [&'a Certificate],
     budget: u32,
     /// An issuer that is marked for development, for saying so.

@@ -214,6 +214,11 @@ impl Certificate {
         self.key_usage_byte().is_some_and(|byte| byte & 0x02 != 0)
     }
 
+    /// The key usage allows signing data that are neither certificates nor lists (digitalSignature).
+    pub(crate) fn may_sign_data(&self) -> bool {
+        self.key_usage_byte().is_some_and(|byte| byte & 0x80 != 0)
+    }
+
     /// The basic constraints' CA flag; `None` when the extension cannot be read. Absent is "no".
     pub(crate) fn is_ca(&self) -> Option<bool> {
         self.basic_constraints().map(|(is_ca, _)| is_ca)
@@ -245,7 +250,7 @@ impl Certificate {
         Some((is_ca, most))
     }
 
-    /// The first byte of the key usage: 80h signs digests, 04h certificates, 02h revocation lists.
+    /// The first byte of the key usage: 80h signs data, 04h certificates, 02h revocation lists.
     fn key_usage_byte(&self) -> Option<u8> {
         let extension = self.extension(oid::KEY_USAGE)?;
         let mut outer = Reader::new(&extension.value);

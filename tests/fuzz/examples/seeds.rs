@@ -81,6 +81,9 @@ impl Seeds {
         if name.ends_with(".ocsp.der") {
             return self.write("ocsp", &name, bytes);
         }
+        if extension == "xml" {
+            return self.write("manifest", &name, bytes);
+        }
         if extension == "msg" {
             let signature = fs::read(path.with_extension("sig")).unwrap_or_default();
             self.write("tpm_quote", &name, &[bytes, &signature].join(SEPARATOR))?;
@@ -90,6 +93,7 @@ impl Seeds {
         }
         let target = match Artefacts::default().add(bytes) {
             Ok(ArtefactKind::SnpReport) => "snp_report",
+            Ok(ArtefactKind::SpdmReport) => "spdm_report",
             Ok(ArtefactKind::TdxQuote) => "tdx_quote",
             Ok(ArtefactKind::HclReport) => "hcl_report",
             Ok(ArtefactKind::EventLog) => "event_log",

@@ -9,8 +9,8 @@ mod memory;
 pub mod targets;
 
 pub use targets::{
-    ALL, ARTEFACTS, ENDORSEMENTS, EVENT_LOG, HCL_REPORT, OCSP, OVMF, POLICY, SIGNED_JSON, SNP_REPORT, TDX_QUOTE,
-    TPM_QUOTE,
+    ALL, ARTEFACTS, ENDORSEMENTS, EVENT_LOG, HCL_REPORT, MANIFEST, OCSP, OVMF, POLICY, SIGNED_JSON, SNP_REPORT,
+    SPDM_REPORT, TDX_QUOTE,    TPM_QUOTE,
 };
 
 /// One target: what is done, and the bound on what it may have allocated at one time.

@@ -5,8 +5,8 @@ use std::hint::black_box;
 
 use strongroom_attestation::measure::{KernelHashes, SnpLaunch, TdVmm, Vmm, firmware_digest, mrtd};
 use strongroom_attestation::{
-    Artefacts, Endorsements, EventLog, Examination, HclReport, Policy, SnpReport, TdxQuote, TpmQuote, UnixTime,
-    describe, examine,
+    Artefacts, Endorsements, EventLog, Examination, HardwareAnchors, HclReport, Policy, SnpReport, SpdmReport, TdxQuote, TpmQuote,
+    UnixTime, authenticate_manifest, describe, examine,
 };
 
 use crate::Target;
@@ -18,8 +18,21 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// Every target.
-pub const ALL: [Target; 11] =
-    [SNP_REPORT, TDX_QUOTE, HCL_REPORT, TPM_QUOTE, EVENT_LOG, ENDORSEMENTS, OCSP, SIGNED_JSON, ARTEFACTS, POLICY, OVMF];
+pub const ALL: [Target; 13] = [
+    SNP_REPORT,
+    TDX_QUOTE,
+    HCL_REPORT,
+    TPM_QUOTE,
+    EVENT_LOG,
+    ENDORSEMENTS,
+    OCSP,
+    SPDM_REPORT,
+    SIGNED_JSON,
+    MANIFEST,
+    ARTEFACTS,
+    POLICY,
+    OVMF,
+];
 
 /// AMD's report.
 pub const SNP_REPORT: Target = Target {
@@ -65,6 +78,18 @@ pub const TPM_QUOTE: Target = Target {
         let (message, signature) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         if let Ok(quote) = TpmQuote::parse(message, signature) {
             black_box((quote.message(), quote.extra_data()));
+        }
+    },
+    constant: 16 * KIB,
+    factor: 4,
+};
+
+/// The report of an NVIDIA device.
+pub const SPDM_REPORT: Target = Target {
+    name: "spdm_report",
+    body: |input| {
+        if let Ok(report) = SpdmReport::parse(input) {
+            black_box((report.nonce(), report.measurement(0)));
         }
     },
     constant: 16 * KIB,
@@ -132,6 +157,18 @@ pub const SIGNED_JSON: Target = Target {
     },
     constant: 64 * KIB,
     factor: 192,
+};
+
+/// NVIDIA's reference integrity manifest: XML, its canonical form, its signature and certificates.
+pub const MANIFEST: Target = Target {
+    name: "manifest",
+    body: |input| {
+        let now = UnixTime::from_secs(1_760_000_000);
+        let _ = black_box(authenticate_manifest(input, &HardwareAnchors::compiled_in(), now));
+    },
+    // The tree has room for as many nodes and attributes as there are signs that may begin one.
+    constant: 512 * KIB,
+    factor: 16,
 };
 
 /// Raw artefacts: sorted, described, examined under the policy that refuses least.
