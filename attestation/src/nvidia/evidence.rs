@@ -32,8 +32,8 @@ impl Device {
     }
 }
 
-/// Reports of the GPUs and switches of one machine, in the order given. One report twice is kept
-/// twice, and refused later: a machine has each device once.
+/// Reports of the GPUs and switches of one machine: first the GPUs, each kind in the order given. One
+/// report twice is kept twice, and refused later: a machine has each device once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceEvidence {
     devices: Vec<Device>,
@@ -45,7 +45,10 @@ impl DeviceEvidence {
         if self.devices.len() >= MAX_DEVICES {
             return Err(Refusal::new(Code::Parse, format!("more than {MAX_DEVICES} devices")));
         }
-        self.devices.push(device);
+        // However the kinds were mixed, the numbers of devices are the same.
+        let place =
+            self.devices.partition_point(|known| known.report.opaque.is_switch <= device.report.opaque.is_switch);
+        self.devices.insert(place, device);
         Ok(())
     }
 
@@ -54,7 +57,7 @@ impl DeviceEvidence {
         self.devices.is_empty()
     }
 
-    /// The devices, in the order given.
+    /// The devices: first the GPUs.
     pub fn devices(&self) -> &[Device] {
         &self.devices
     }

@@ -46,9 +46,12 @@ impl<'a> Reference<'a> {
         now: UnixTime,
     ) -> Option<Vec<Reference<'a>>> {
         let mut references = Vec::new();
-        for manifest in bag.manifests() {
+        // In an order of their own, not the sender's: the answer is the same in all of them.
+        let mut manifests: Vec<&Manifest> = bag.manifests().iter().collect();
+        manifests.sort_by_cached_key(|manifest| (manifest.shown(), manifest.sha256()));
+        for manifest in manifests {
             let about = format!("manifest of {}", manifest.shown());
-            let given = manifest::Given { title: &about, manifest, anchored, now };
+            let given = manifest::Given { title: &format!("{about}:"), manifest, anchored, now };
             let (path, path_until) = manifest::authenticate(trail, &given)?;
             let certificates: Vec<&Certificate> = path.all().collect();
             let pairs: Vec<(&Certificate, &Certificate)> =
