@@ -39,8 +39,8 @@ pub(crate) struct StatusRules<'a> {
 ///    responder, no critical extension, and not "revoked".
 /// 2. Each revocation list of the issuer must hold, whatever its date, and name neither the certificate
 ///    nor a responder.
-/// 3. A response or a list must be inside its dates; of several responses the worst counts, and the
-///    earliest end. A response ends with the certificate of its responder, at the latest.
+/// 3. A response or a list must be inside its dates. Of the responses inside theirs the worst counts, and
+///    of all that are, the earliest end. A response ends with its responder's certificate, at the latest.
 ///
 /// Returns until when all of it is good, `None` inside when nothing was there and nothing is required;
 /// `None` outside when a check failed.

@@ -289,7 +289,7 @@ fn a_bit_changed_refuses() {
 }
 
 #[test]
-#[ignore = "every bit: a minute"]
+#[ignore = "every bit: ten seconds"]
 fn every_single_bit_of_a_remote_answer() {
     let service = Service::new();
     assert_eq!(believed_bits(&service, service.answer().as_bytes(), 0, 1), [0; 0]);

@@ -334,3 +334,24 @@ fn what_is_not_strict_der_is_no_response() {
     let odd = World { null: &[5, 1, 0], ..world };
     assert!(refused(&odd.response()).contains("NULL"));
 }
+
+#[test]
+fn a_bag_holds_some_and_each_once() {
+    let world = World::new();
+    let made = |serial| World { serial, ..world.clone() }.response();
+    let mut bag = Endorsements::default();
+    let refusal = (0..65).find_map(|serial| bag.add(&made(serial)).err()).unwrap();
+    assert!(refusal.to_string().contains("more than 64 OCSP responses"), "{refusal}");
+    assert_eq!((bag.ocsp_responses().len(), bag.objects().count()), (64, 64));
+
+    use base64::Engine;
+    let response = world.response();
+    let text = base64::engine::general_purpose::STANDARD.encode(&response);
+    let pem = format!("-----BEGIN OCSP RESPONSE-----\n{text}\n-----END OCSP RESPONSE-----\n");
+    let mut bag = Endorsements::default();
+    for bytes in [pem.as_bytes(), &response, &response.repeat(2)] {
+        bag.add(bytes).unwrap();
+    }
+    assert_eq!(bag.ocsp_responses().len(), 1);
+    assert!(!bag.is_empty());
+}
