@@ -4,9 +4,8 @@
 mod describe;
 mod devices;
 mod json;
+mod kind;
 mod text;
-
-use std::fmt;
 
 use crate::azure::{AzureEvidence, HclReport, PcrValues, TpmQuote};
 use crate::crypto;
@@ -14,58 +13,28 @@ use crate::endorsements::Endorsements;
 use crate::error::{Code, Refusal};
 use crate::event_log::EventLog;
 use crate::evidence::{Evidence, TdxEvidence};
-use crate::nvidia::{Device, DeviceEvidence, SpdmReport};
+use crate::nvidia::{Device, DeviceEvidence, RemoteAnswer, SpdmReport};
 use crate::snp::{REPORT_LEN, SnpReport};
 use crate::tdx::TdxQuote;
 
 pub use describe::describe;
+pub use kind::ArtefactKind;
+use kind::kind_of;
 
 /// Bytes that may be added in all.
 const MAX_BYTES: usize = 8 << 20;
 /// Event logs that one machine may have.
 const MAX_EVENT_LOGS: usize = 4;
-/// TPMT_SIGNATURE of RSASSA with SHA-256, up to its length.
-const TPMT_SIGNATURE: &[u8] = &[0x00, 0x14, 0x00, 0x0B];
-
-/// What an artefact turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ArtefactKind {
-    /// An AMD SEV-SNP report, bare, in the firmware's answer, or with its certificate table.
-    SnpReport,
-    /// An Intel TDX quote.
-    TdxQuote,
-    /// A paravisor's report.
-    HclReport,
-    /// The message of a TPM's quote.
-    TpmMessage,
-    /// The signature of a TPM's quote.
-    TpmSignature,
-    /// The values of a TPM's registers.
-    PcrValues,
-    /// Message, signature and registers of a TPM's quote in one.
-    TpmQuote,
-    /// An event log.
-    EventLog,
-    /// The ACPI table that says where an event log lies; nothing in it is needed.
-    EventLogTable,
-    /// The report of an NVIDIA GPU or switch.
-    SpdmReport,
-    /// JSON with reports of such devices and their certificates.
-    DeviceJson,
-    /// JSON that holds several of these.
-    EvidenceJson,
-    /// Certificates, revocation lists, OCSP responses, or a vendor's signed collateral.
-    Endorsements,
-}
 
 /// What a set of artefacts amounts to. Nothing in here is believed.
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// Evidence of one confidential machine, if there is any.
     pub machine: Option<Evidence>,
-    /// Reports of NVIDIA devices; one of the two is there.
+    /// Reports of NVIDIA devices.
     pub devices: DeviceEvidence,
+    /// What NVIDIA's remote service says instead; one of the three is there.
+    pub(crate) remote_answer: Option<RemoteAnswer>,
     /// What vendors say about either.
     pub endorsements: Endorsements,
 }
@@ -81,6 +50,7 @@ pub struct Artefacts {
     pcrs: Option<Box<PcrValues>>,
     event_logs: Vec<EventLog>,
     devices: DeviceEvidence,
+    remote_answer: Option<RemoteAnswer>,
     /// SHA-256 of what brought them: the same file again brings nothing.
     device_files: Vec<[u8; 32]>,
     endorsements: Endorsements,
@@ -107,9 +77,9 @@ impl Artefacts {
     /// `PARSE` when there is none, or when they belong to different platforms; or when there are
     /// devices among them, which this evidence says nothing about.
     pub fn into_evidence(self) -> Result<(Evidence, Endorsements), Refusal> {
-        let Submission { machine, devices, endorsements } = self.into_submission()?;
+        let Submission { machine, devices, remote_answer, endorsements } = self.into_submission()?;
         match machine {
-            Some(evidence) if devices.is_empty() => Ok((evidence, endorsements)),
+            Some(evidence) if devices.is_empty() && remote_answer.is_none() => Ok((evidence, endorsements)),
             Some(_) => Err(malformed("reports of devices beside the evidence of one machine".to_owned())),
             None => Err(malformed("reports of devices, and no evidence of a machine".to_owned())),
         }
@@ -145,15 +115,19 @@ impl Artefacts {
                     "a vTPM quote without the paravisor's report that vouches for its key".to_owned(),
                 ));
             }
-            (None, None, None, None) if !self.devices.is_empty() && event_logs.is_empty() => {
-                return Ok(Submission { machine: None, devices: self.devices, endorsements: self.endorsements });
+            (None, None, None, None)
+                if (!self.devices.is_empty() || self.remote_answer.is_some()) && event_logs.is_empty() =>
+            {
+                let (devices, remote_answer, endorsements) = (self.devices, self.remote_answer, self.endorsements);
+                return Ok(Submission { machine: None, devices, remote_answer, endorsements });
             }
             (None, None, None, None) => {
                 return Err(malformed("no report or quote of a platform is among the artefacts".to_owned()));
             }
             _ => return Err(malformed("the artefacts are of more than one platform".to_owned())),
         };
-        Ok(Submission { machine: Some(evidence), devices: self.devices, endorsements: self.endorsements })
+        let (devices, remote_answer, endorsements) = (self.devices, self.remote_answer, self.endorsements);
+        Ok(Submission { machine: Some(evidence), devices, remote_answer, endorsements })
     }
 
     fn add_binary(&mut self, bytes: &[u8]) -> Result<ArtefactKind, Refusal> {
@@ -174,6 +148,9 @@ impl Artefacts {
             ArtefactKind::EventLogTable => {}
             ArtefactKind::SpdmReport => {
                 self.add_devices(bytes, |bytes| Ok(vec![Device::of_report(SpdmReport::parse(bytes)?)]))?;
+            }
+            ArtefactKind::RemoteAnswer => {
+                once(&mut self.remote_answer, RemoteAnswer::parse(bytes)?, "answers of a remote service")?;
             }
             ArtefactKind::DeviceJson => self.add_devices(bytes, devices::devices)?,
             ArtefactKind::EvidenceJson => self.add_json(bytes)?,
@@ -257,41 +234,6 @@ impl Artefacts {
     }
 }
 
-/// The kind that the content shows; whatever is nothing else is taken for endorsements.
-fn kind_of(bytes: &[u8]) -> ArtefactKind {
-    let first_is = |wanted: &[u8]| {
-        bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| wanted.contains(first))
-    };
-    if HclReport::looks_like(bytes) {
-        ArtefactKind::HclReport
-    } else if TdxQuote::looks_like(bytes) {
-        ArtefactKind::TdxQuote
-    } else if TpmQuote::looks_like_message(bytes) {
-        ArtefactKind::TpmMessage
-    } else if bytes.starts_with(TPMT_SIGNATURE) {
-        ArtefactKind::TpmSignature
-    } else if bytes.starts_with(b"CCEL") && bytes.len() == 56 {
-        ArtefactKind::EventLogTable
-    } else if SpdmReport::looks_like(bytes) {
-        ArtefactKind::SpdmReport
-    } else if first_is(b"[{") && devices::is_device_json(bytes) {
-        ArtefactKind::DeviceJson
-    } else if EventLog::looks_like(bytes) {
-        ArtefactKind::EventLog
-    } else if text::bincode_quote(bytes).is_some() {
-        ArtefactKind::TpmQuote
-    } else if SnpReport::looks_like(bytes) {
-        ArtefactKind::SnpReport
-    } else if first_is(b"[") && std::str::from_utf8(bytes).is_ok() {
-        // A raw signature may begin with any byte, but is no text.
-        ArtefactKind::PcrValues
-    } else if first_is(b"{") && json::is_evidence(bytes) {
-        ArtefactKind::EvidenceJson
-    } else {
-        ArtefactKind::Endorsements
-    }
-}
-
 /// DER, PEM, XML or JSON; a certificate table says itself what is wrong with it.
 fn looks_like_endorsement(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(0x30 | b'{' | b'-' | b'<'))
@@ -305,26 +247,6 @@ fn once<T: PartialEq>(place: &mut Option<T>, value: T, plural: &str) -> Result<(
             *place = Some(value);
             Ok(())
         }
-    }
-}
-
-impl fmt::Display for ArtefactKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ArtefactKind::SnpReport => "SEV-SNP report",
-            ArtefactKind::TdxQuote => "TDX quote",
-            ArtefactKind::HclReport => "HCL report",
-            ArtefactKind::TpmMessage => "TPM quote (message)",
-            ArtefactKind::TpmSignature => "TPM quote (signature)",
-            ArtefactKind::PcrValues => "PCR values",
-            ArtefactKind::TpmQuote => "TPM quote",
-            ArtefactKind::EventLog => "event log",
-            ArtefactKind::EventLogTable => "CCEL table",
-            ArtefactKind::SpdmReport => "SPDM measurement report of an NVIDIA device",
-            ArtefactKind::DeviceJson => "reports of NVIDIA devices in JSON",
-            ArtefactKind::EvidenceJson => "evidence in JSON",
-            ArtefactKind::Endorsements => "endorsements",
-        })
     }
 }
 

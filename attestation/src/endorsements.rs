@@ -7,7 +7,7 @@ pub(crate) mod pem;
 
 use crate::error::{Code, Refusal};
 use crate::hex_bytes::HexBytes;
-use crate::nvidia::{self, Manifest};
+use crate::nvidia::{self, Manifest, ServiceKeys};
 use crate::tdx::{QeIdentity, SignedJson, TcbInfo};
 use crate::unix_time::UnixTime;
 use crate::x509::{Certificate, OcspResponse, RevocationList};
@@ -41,6 +41,8 @@ pub struct Endorsements {
     tcb_infos: Vec<TcbInfo>,
     qe_identities: Vec<QeIdentity>,
     manifests: Vec<Manifest>,
+    /// Of NVIDIA's remote service, as it publishes them.
+    service_keys: ServiceKeys,
     /// Of NVIDIA's devices, each as it came: in order, from the key that signs reports up.
     device_chains: Vec<Vec<Certificate>>,
     bytes: usize,
@@ -125,6 +127,7 @@ impl Endorsements {
             && self.tcb_infos.is_empty()
             && self.qe_identities.is_empty()
             && self.manifests.is_empty()
+            && self.service_keys == ServiceKeys::default()
             && self.device_chains.is_empty()
     }
 
@@ -170,6 +173,10 @@ impl Endorsements {
         &self.manifests
     }
 
+    pub(crate) fn service_keys(&self) -> &ServiceKeys {
+        &self.service_keys
+    }
+
     pub(crate) fn device_chains(&self) -> &[Vec<Certificate>] {
         &self.device_chains
     }
@@ -177,6 +184,10 @@ impl Endorsements {
     fn add_json(&mut self, text: &str) -> Result<(), Refusal> {
         if let Some(signed) = SignedJson::read(text) {
             return self.keep_signed_json(signed?);
+        }
+        if json::is_key_set(text) {
+            self.service_keys = ServiceKeys::parse(text.as_bytes())?;
+            return Ok(());
         }
         let contents = json::contents(text)?;
         for signed in contents.signed {

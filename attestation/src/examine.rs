@@ -2,6 +2,7 @@
 //! web page ask, byte for byte the same.
 
 mod devices;
+mod remote;
 
 use serde_json::{Value, json};
 
@@ -64,6 +65,8 @@ pub struct AttestationResult {
     pub claims: Option<AuthenticatedClaims>,
     /// What NVIDIA devices say, under the same conditions.
     pub devices: Option<DeviceSetClaims>,
+    /// What NVIDIA's remote service says of devices, once it was believed.
+    pub remote: Option<Value>,
     /// How long each thing that was used lasts.
     pub expiries: Vec<Expiry>,
     /// Those that end soon, the earliest first: by then something newer will be wanted.
@@ -111,20 +114,9 @@ fn appraise<K: Class>(
     submission: &Submission,
     anchors: &K::Anchors,
 ) -> AttestationResult {
-    let platform = platform(submission.machine.as_ref());
-    let mut result = AttestationResult::unanswered(examination, Some(platform));
+    let mut result = AttestationResult::unanswered(examination, Some(platform(submission.machine.as_ref())));
     result.simulated = K::NAME != Hardware::NAME;
-    let refusal = match &submission.machine {
-        Some(machine) => result.judge_machine::<K>(examination, machine, submission, anchors),
-        None => result.judge_devices::<K>(examination, submission, anchors, devices::nonce(examination)),
-    };
-    let refusal = refusal.and_then(|()| match &submission.machine {
-        // A policy that wants GPUs refuses a machine that shows none.
-        Some(_) if submission.devices.is_empty() => result.judge_absence(examination.policy),
-        Some(_) => result.judge_devices::<K>(examination, submission, anchors, Ok(None)),
-        None => Ok(()),
-    });
-    if let Err(refusal) = refusal {
+    if let Err(refusal) = result.judge::<K>(examination, submission, anchors) {
         result.refuse(&refusal);
     }
     result.warnings = ending_soon(&result.expiries, examination);
@@ -174,6 +166,7 @@ impl AttestationResult {
             checks: Vec::new(),
             claims: None,
             devices: None,
+            remote: None,
             expiries: Vec::new(),
             warnings: Vec::new(),
         }
@@ -185,6 +178,29 @@ impl AttestationResult {
         result.checks.clone_from(&refusal.checks);
         result.refuse(refusal);
         result
+    }
+
+    /// Everything that was submitted, one after the other; the first that fails ends it.
+    fn judge<K: Class>(
+        &mut self,
+        examination: &Examination<'_>,
+        submission: &Submission,
+        anchors: &K::Anchors,
+    ) -> Result<(), Refusal> {
+        let mut nonce = None;
+        match &submission.machine {
+            Some(machine) => self.judge_machine::<K>(examination, machine, submission, anchors)?,
+            None => nonce = devices::nonce(examination)?,
+        }
+        if !submission.devices.is_empty() {
+            self.judge_devices::<K>(examination, submission, anchors, nonce)?;
+        } else if submission.remote_answer.is_none() {
+            self.judge_absence(examination.policy)?;
+        }
+        match &submission.remote_answer {
+            Some(answer) => self.judge_remote(examination, answer, submission.endorsements.service_keys()),
+            None => Ok(()),
+        }
     }
 
     fn judge_machine<K: Class>(
@@ -249,6 +265,10 @@ impl AttestationResult {
         if let (Some(set), Some(claims)) = (&self.devices, claims.as_object_mut()) {
             claims.entry("platform").or_insert(json!(self.platform));
             claims.insert("devices".to_owned(), json!(set));
+        }
+        if let (Some(remote), Some(claims)) = (&self.remote, claims.as_object_mut()) {
+            claims.entry("platform").or_insert(json!(self.platform));
+            claims.insert("remote".to_owned(), remote.clone());
         }
         claims
     }

@@ -80,8 +80,8 @@ pub use expected::Expected;
 pub use hex_bytes::HexBytes;
 pub use nvidia::{
     Architecture, Device, DeviceAppraisal, DeviceClaims, DeviceEvidence, DeviceMode, DeviceSetClaims, DeviceVerdict,
-    LinkedDevice, ManifestClaims, Measurement, NvidiaPolicy, SpdmReport, authenticate_manifest, verify_devices,
-    verify_devices_remembering, verify_without_devices,
+    LinkedDevice, ManifestClaims, Measurement, NvidiaPolicy, RemoteServicePolicy, SpdmReport, authenticate_manifest,
+    verify_devices, verify_devices_remembering, verify_without_devices,
 };
 pub use policy::{PlatformIdentity, Policy, PolicyError};
 pub use remembered::Remembered;

@@ -14,7 +14,6 @@ mod manifest;
 mod manifest_id;
 mod policy;
 mod reference;
-#[cfg_attr(not(test), expect(dead_code, reason = "used when devices are verified"))]
 mod remote_token;
 mod report;
 mod verify;
@@ -25,6 +24,7 @@ pub use claims::{DeviceClaims, DeviceSetClaims, ManifestClaims, Measurement};
 pub use evidence::{Device, DeviceEvidence};
 pub(crate) use manifest::Manifest;
 pub use manifest::authenticate_manifest;
-pub use policy::NvidiaPolicy;
+pub use policy::{NvidiaPolicy, RemoteServicePolicy};
+pub(crate) use remote_token::{RemoteAnswer, RemoteRules, ServiceKeys, check as check_remote};
 pub use report::{DeviceMode, LinkedDevice, SpdmReport};
 pub use verify::{DeviceAppraisal, DeviceVerdict, verify_devices, verify_devices_remembering, verify_without_devices};

@@ -16,6 +16,12 @@ pub(super) fn text(bytes: &[u8]) -> Option<&str> {
     text.trim_start_matches('\u{feff}').trim_start().starts_with('{').then_some(text)
 }
 
+/// Whether the object is a JSON Web Key set (RFC 7517 5).
+pub(super) fn is_key_set(text: &str) -> bool {
+    let object: Option<serde_json::Map<String, Value>> = serde_json::from_str(text).ok();
+    object.is_some_and(|object| object.get("keys").is_some_and(Value::is_array))
+}
+
 /// What was found in the fields.
 #[derive(Default)]
 pub(super) struct Contents {

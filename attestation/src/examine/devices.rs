@@ -24,9 +24,8 @@ impl AttestationResult {
         examination: &Examination<'_>,
         submission: &Submission,
         anchors: &K::Anchors,
-        nonce: Result<Option<[u8; 32]>, Refusal>,
+        nonce: Option<[u8; 32]>,
     ) -> Result<(), Refusal> {
-        let nonce = nonce?;
         let Examination { policy, now, .. } = *examination;
         let appraisal: DeviceAppraisal<K> =
             verify_devices(&submission.devices, &submission.endorsements, anchors, policy, nonce, now);

@@ -52,8 +52,22 @@ pub struct NvidiaPolicy {
     pub allow_missing_fwid: bool,
     /// Refuse protected-PCIe devices unless all eight GPUs and four switches are there.
     pub require_complete_fabric: bool,
+    /// Believe the appraisal of NVIDIA's remote service, where its answer is given, under these keys. `None`:
+    /// an answer is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_service: Option<RemoteServicePolicy>,
     /// Refuse devices whose challenge is not bound to the CPU's evidence, where there is CPU evidence.
     pub require_binding: bool,
+}
+
+/// The remote service whose answers are believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteServicePolicy {
+    /// The issuer in its tokens, exactly.
+    pub issuer: String,
+    /// Its keys, by SHA-256 of the SubjectPublicKeyInfo (DER). The service changes them every other day.
+    pub keys: Vec<HexBytes<32>>,
 }
 
 impl NvidiaPolicy {
@@ -74,6 +88,7 @@ impl NvidiaPolicy {
             allow_certificate_hold: false,
             allow_missing_fwid: false,
             require_complete_fabric: true,
+            remote_service: None,
             require_binding: true,
         }
     }

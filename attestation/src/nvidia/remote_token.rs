@@ -24,11 +24,15 @@ use serde_json::Value;
 
 use crate::error::{Code, Refusal};
 
+pub(crate) use check::{RemoteRules, check};
 use device::DeviceKind;
 use jws::Jws;
+pub(crate) use keys::ServiceKeys;
 
 /// Bytes of an answer; one about eight GPUs and four switches has forty thousand.
 const MAX_BYTES: usize = 1 << 20;
+/// The member of the object in which NVIDIA's tools write an answer.
+const WRAPPER: &str = "detached_eat";
 /// Bytes of one token.
 const MAX_TOKEN: usize = 32 << 10;
 /// Devices of one machine, twice over.
@@ -43,9 +47,19 @@ pub(crate) struct RemoteAnswer {
 }
 
 impl RemoteAnswer {
-    /// Whether the text begins as such an answer does: an array whose first element is an array whose
-    /// first element is `"JWT"`.
+    /// Whether the text is such an answer's: an array that begins with an array that begins with `"JWT"`; or
+    /// the object in which NVIDIA's own tools write it, under `detached_eat`.
     pub(crate) fn looks_like(bytes: &[u8]) -> bool {
+        RemoteAnswer::begins(bytes) || RemoteAnswer::wrapped(bytes).is_some()
+    }
+
+    /// The answer in the object that NVIDIA's tools write.
+    fn wrapped(bytes: &[u8]) -> Option<Vec<u8>> {
+        let object: BTreeMap<String, Value> = serde_json::from_slice(bytes).ok()?;
+        object.get(WRAPPER).filter(|answer| answer.is_array()).map(|answer| answer.to_string().into_bytes())
+    }
+
+    fn begins(bytes: &[u8]) -> bool {
         ["[", "[", "\"JWT\""]
             .iter()
             .try_fold(bytes, |rest, wanted| rest.trim_ascii_start().strip_prefix(wanted.as_bytes()))
@@ -57,6 +71,9 @@ impl RemoteAnswer {
     pub(crate) fn parse(bytes: &[u8]) -> Result<RemoteAnswer, Refusal> {
         if bytes.len() > MAX_BYTES {
             return Err(malformed(format!("larger than {MAX_BYTES} bytes")));
+        }
+        if let Some(inner) = RemoteAnswer::wrapped(bytes) {
+            return RemoteAnswer::parse(&inner);
         }
         let shape = || malformed("it is not [[\"JWT\", token], {name: token, …}]");
         let Value::Array(parts) = unique_json::read(bytes).map_err(malformed)? else { return Err(shape()) };

@@ -1,0 +1,73 @@
+//! The part of an examination that is about the answer of NVIDIA's remote service: believed only under keys
+//! that the policy pins, and never instead of reports that are at hand.
+
+use serde_json::{Value, json};
+
+use super::{AttestationResult, Examination};
+use crate::error::{Check, Code, Refusal};
+use crate::nvidia::{RemoteAnswer, RemoteRules, ServiceKeys, check_remote};
+use crate::trail::{Parts, Trail};
+
+impl AttestationResult {
+    /// Checks the answer, and keeps what it says.
+    pub(super) fn judge_remote(
+        &mut self,
+        examination: &Examination<'_>,
+        answer: &RemoteAnswer,
+        keys: &ServiceKeys,
+    ) -> Result<(), Refusal> {
+        let mut trail = Trail::default();
+        let policy = &examination.policy.nvidia;
+        let claims = match &policy.remote_service {
+            None => {
+                let wanted = "a policy that pins the service's issuer and keys ([nvidia.remote_service])";
+                // A step that fails is noted; nothing else is asked.
+                let _ = trail.step(Check::fail(Code::NoEndorsement, "answer of the remote service", wanted, "none"));
+                None
+            }
+            Some(service) => {
+                let pins: Vec<[u8; 32]> = service.keys.iter().map(|key| key.0).collect();
+                let (issuer, nonce, now) = (service.issuer.as_str(), examination.nonce, examination.now);
+                check_remote(&mut trail, &RemoteRules { pins: &pins, keys, issuer, nonce, now }, answer)
+            }
+        };
+        let Parts { checks, expiries, .. } = trail.into_parts();
+        self.checks.extend(checks);
+        self.expiries.extend(expiries);
+        if let Some(claims) = &claims {
+            self.bound |= examination.nonce.is_some();
+            let of_kind = |kind: &str| claims.devices.iter().filter(|device| device.name.starts_with(kind)).count();
+            for (title, found, wanted) in [
+                ("number of GPUs", of_kind("GPU-"), policy.gpus),
+                ("number of switches", of_kind("SWITCH-"), policy.switches),
+            ] {
+                if let Some(wanted) = wanted {
+                    let holds = found == usize::from(wanted);
+                    let wanted = format!("exactly {wanted}");
+                    self.checks.push(Check::when(holds, Code::PlatformNotAllowed, title, wanted, found.to_string()));
+                }
+            }
+            let devices = claims.devices.iter().map(|device| {
+                json!({
+                    "name": device.name,
+                    "ueid": device.ueid,
+                    "hwmodel": device.hardware_model,
+                    "driver_version": device.driver_version,
+                    "vbios_version": device.vbios_version,
+                    "warning": device.warning,
+                })
+            });
+            self.remote = Some(json!({
+                "nonce": hex::encode(&claims.nonce),
+                "devices": devices.collect::<Vec<Value>>(),
+                "valid_until": claims.until,
+            }));
+        }
+        match Refusal::from_checks(self.checks.clone()) {
+            Some(refusal) => Err(refusal),
+            None if claims.is_some() => Ok(()),
+            // Without claims some check failed; were none to have, the answer is still no.
+            None => Err(Refusal::new(Code::Signature, "the remote service's answer was not believed")),
+        }
+    }
+}
