@@ -71,3 +71,6 @@ fn entry(entry: &Entry) -> String {
         attribute_value(&entry.size),
     )
 }
+
+#[cfg(test)]
+mod tests;
