@@ -202,7 +202,7 @@ impl Device {
         [&[self.architecture.serial_prefix()], self.pdi.as_slice()].concat()
     }
 
-    fn ueid(&self) -> String {
+    pub(crate) fn ueid(&self) -> String {
         decimal(&self.leaf_serial())
     }
 

@@ -6,7 +6,6 @@ use super::{
     device_issuance::root_certificate,
     fault::NvidiaFault,
     fault_in_device_certificates::Strangers,
-    layout::{Layout, ManifestKind},
     manifest::{Entry, Manifest},
     manifest_issuance::{ManifestIssuance, ManifestOf, Version},
 };
@@ -18,23 +17,27 @@ const VBIOS: usize = 1;
 /// An index of the VBIOS that two issues of its manifest disagree on.
 const REISSUED_INDEX: usize = 9;
 
-/// One thing wrong in the manifest that is about to be signed, which is the one of that number.
+/// One thing wrong in the manifest that is about to be signed, which is the one of that number
+/// among those that are wanted.
 /// `forger` signs in the name of the authority above the signer and is not it.
 pub(crate) fn alter_manifest_issuance<'a>(
     fault: NvidiaFault,
     number: usize,
-    wanted: &ManifestOf,
+    wanted: &[ManifestOf],
     issuance: &mut ManifestIssuance<'a>,
     strangers: &'a Strangers,
     forger: &'a dyn Issuer,
     now: u64,
 ) -> Result<(), SimulationError> {
     if number == VBIOS && fault == NvidiaFault::OverlappingManifests {
-        overlap(wanted, &mut issuance.manifest);
+        if let Some(driver) = wanted.first() {
+            overlap(driver, &mut issuance.manifest);
+        }
     }
     if number != DRIVER {
         return Ok(());
     }
+    let Some(wanted) = wanted.first() else { return Ok(()) };
     match fault {
         NvidiaFault::ManifestByOtherKey => issuance.signing_key = &strangers.key,
         NvidiaFault::ManifestByOutsider => {
@@ -101,11 +104,11 @@ fn alter_entries(fault: NvidiaFault, entries: &mut [Entry]) {
 }
 
 /// The VBIOS's manifest has the right value of a measurement that is the driver's.
-fn overlap(wanted: &ManifestOf, manifest: &mut Manifest) {
-    let layout = Layout::of(wanted.architecture);
-    let of_driver =
-        (0_u8..).zip(&mut manifest.entries).find(|(index, _)| layout.is_active(ManifestKind::Driver, *index));
-    if let Some((_, entry)) = of_driver {
-        entry.active = true;
+fn overlap(driver: &ManifestOf, manifest: &mut Manifest) {
+    let mut entries = driver.content().entries.into_iter();
+    if let Some(entry) = entries.find(|entry| entry.active)
+        && let Some(place) = manifest.entries.iter_mut().find(|other| other.index == entry.index)
+    {
+        *place = entry;
     }
 }

@@ -107,14 +107,14 @@ fn issue_manifests(
         }
     }
     let mut manifests = Vec::new();
-    for (number, wanted) in wanted.iter().enumerate() {
-        let keys = ManifestAuthorities::of(wanted, &vendor.seed)?;
+    for (number, manifest) in wanted.iter().enumerate() {
+        let keys = ManifestAuthorities::of(manifest, &vendor.seed)?;
         let strangers = Strangers::keys(&vendor.seed)?;
         let forger = strangers.in_the_name_of(&keys.intermediate);
         let root = vendor.manifest_root_certificate_der().to_vec();
-        let mut issuance = ManifestIssuance::sound(wanted, &keys, root, Validity::around(order.now));
+        let mut issuance = ManifestIssuance::sound(manifest, &keys, root, Validity::around(order.now));
         if let Some(fault) = order.fault {
-            alter_manifest_issuance(fault, number, wanted, &mut issuance, &strangers, &forger, order.now)?;
+            alter_manifest_issuance(fault, number, &wanted, &mut issuance, &strangers, &forger, order.now)?;
         }
         let mut of_this = issuance.questions();
         if order.fault == Some(NvidiaFault::RevokedManifestSigner) && number == 0 {

@@ -125,8 +125,10 @@ impl Answer<'_> {
             &generalized_time(this_update)?,
             &explicit(0, &generalized_time(next_update)?)?,
         ])?;
+        // RFC 6960 wants SHA-1 of the key here, whatever its certificate has as its identifier.
+        let responder = digest(&SHA1_FOR_LEGACY_USE_ONLY, &point(self.responder.key));
         sequence(&[
-            &explicit(2, &octet_string(&self.responder.key.identifier())?)?,
+            &explicit(2, &octet_string(responder.as_ref())?)?,
             &generalized_time(this_update)?,
             &sequence(&[&single])?,
         ])
@@ -139,11 +141,10 @@ impl Answer<'_> {
         };
         let hashed = |content: &[u8]| octet_string(digest(algorithm, content).as_ref());
         let issuer_name = self.question.issuer.name().map_err(|_| Error::from(x509_cert::der::ErrorKind::Failed))?;
-        let issuer_key = [&[4], self.issuer_key.coordinates().as_slice()].concat();
         sequence(&[
             &sequence(&[&object_identifier(oid)?, &null()?])?,
             &hashed(&issuer_name)?,
-            &hashed(&issuer_key)?,
+            &hashed(&point(self.issuer_key))?,
             &unsigned_integer(&self.question.serial)?,
         ])
     }
@@ -181,6 +182,11 @@ impl Responder<'_> {
 /// What a responder says when it does not answer at all: status 6, "unauthorized".
 pub(crate) fn unauthorized() -> Result<Der, SimulationError> {
     enumerated(6).and_then(|status| sequence(&[&status])).map_err(encoding)
+}
+
+/// The public key as its bit string has it: uncompressed.
+fn point(key: &EllipticKey) -> Vec<u8> {
+    [&[4], key.coordinates().as_slice()].concat()
 }
 
 /// Its issuer's name with a word before the rest.

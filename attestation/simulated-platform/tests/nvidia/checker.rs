@@ -21,7 +21,6 @@ use crate::{
     reader,
     report::{self, Report},
     revocation::{is_successful, without_good_answer},
-    vendor,
 };
 
 /// The codes in the order of a verifier's checks.
@@ -41,11 +40,13 @@ pub(crate) const CODES: [&str; 9] = [
 /// evidence of the same set without a fault.
 pub(crate) fn wrong(evidence: &NvidiaEvidence, sound: &NvidiaEvidence) -> Vec<&'static str> {
     let mut found = BTreeSet::new();
+    let (device_root, manifest_root) =
+        (sound.devices[0].certificates.last().unwrap(), &certificates(&sound.manifests[0].xml)[3]);
     for device in &evidence.devices {
-        check_device(device, &evidence.nonce, &mut found);
+        check_device(device, &evidence.nonce, device_root, &mut found);
     }
     for manifest in &evidence.manifests {
-        check_manifest(&manifest.xml, &mut found);
+        check_manifest(&manifest.xml, manifest_root, &mut found);
     }
     if evidence.manifests.len() < sound.manifests.len() {
         found.insert("NO_ENDORSEMENT");
@@ -60,9 +61,8 @@ pub(crate) fn wrong(evidence: &NvidiaEvidence, sound: &NvidiaEvidence) -> Vec<&'
     CODES.into_iter().filter(|code| found.contains(code)).collect()
 }
 
-fn check_device(device: &NvidiaDeviceEvidence, nonce: &[u8; 32], found: &mut BTreeSet<&'static str>) {
+fn check_device(device: &NvidiaDeviceEvidence, nonce: &[u8; 32], root: &[u8], found: &mut BTreeSet<&'static str>) {
     let chain: Vec<Certificate> = device.certificates.iter().map(|der| reader::parse(der)).collect();
-    let vendor = vendor();
     if chain.len() == 1 {
         found.insert("NO_ENDORSEMENT");
         return;
@@ -70,7 +70,7 @@ fn check_device(device: &NvidiaDeviceEvidence, nonce: &[u8; 32], found: &mut BTr
     let family = if device.architecture.product() == "GB100" { "GB100 Identity" } else { "GH100 Identity" };
     let of_family =
         chain.get(3).is_some_and(|identity| identity.tbs_certificate().subject().to_string().contains(family));
-    if !of_family || !chain_holds(&device.certificates, 5, vendor.device_root_certificate_der()) {
+    if !of_family || !chain_holds(&device.certificates, 5, root) {
         found.insert("CHAIN");
     }
     check_dates(&chain, found);
@@ -131,14 +131,14 @@ fn check_dates(chain: &[Certificate], found: &mut BTreeSet<&'static str>) {
     }
 }
 
-fn check_manifest(xml: &str, found: &mut BTreeSet<&'static str>) {
+fn check_manifest(xml: &str, root: &[u8], found: &mut BTreeSet<&'static str>) {
     let signatures = xml.matches("<ds:Signature ").count();
     if xml.contains("<!") || signatures != 1 || !entries_are_sound(xml) {
         found.insert("PARSE");
         return;
     }
     let chain = certificates(xml);
-    if !chain_holds(&chain, 4, vendor().manifest_root_certificate_der()) {
+    if !chain_holds(&chain, 4, root) {
         found.insert("CHAIN");
     }
     let parsed: Vec<Certificate> = chain.iter().map(|der| reader::parse(der)).collect();
