@@ -1,10 +1,15 @@
 //! X.509 certificates, signed by a development authority of any vendor, and the limits that
 //! all of them keep.
 
-use x509_cert::der::Error;
+use x509_cert::der::{
+    Error,
+    pem::{LineEnding, encode_string},
+};
 
 use crate::{
-    der::{Der, bit_string, explicit, integer, object_identifier, sequence, set, time, unsigned_integer},
+    der::{
+        Der, bit_string, explicit, generalized_time, integer, object_identifier, sequence, set, time, unsigned_integer,
+    },
     error::SimulationError,
     keys::Issuer,
 };
@@ -60,15 +65,33 @@ pub(crate) struct Certificate {
     pub(crate) extensions: Vec<Der>,
 }
 
+/// How a certificate writes its dates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dates {
+    /// As RFC 5280 wants them.
+    Profile,
+    /// GeneralizedTime whatever the year, as some of NVIDIA's authorities have them.
+    Generalized,
+}
+
 impl Certificate {
     /// The signed certificate, DER.
     pub(crate) fn sign(&self, issuer: &dyn Issuer) -> Result<Der, SimulationError> {
-        let to_be_signed = self.to_be_signed(issuer).map_err(encoding)?;
+        self.sign_with(issuer, Dates::Profile)
+    }
+
+    /// The signed certificate, DER, with its dates written in that way.
+    pub(crate) fn sign_with(&self, issuer: &dyn Issuer, dates: Dates) -> Result<Der, SimulationError> {
+        let to_be_signed = self.to_be_signed(issuer, dates).map_err(encoding)?;
         signed(&to_be_signed, issuer)
     }
 
-    fn to_be_signed(&self, issuer: &dyn Issuer) -> Result<Der, Error> {
-        let validity = sequence(&[&time(self.validity.not_before)?, &time(self.validity.not_after)?])?;
+    fn to_be_signed(&self, issuer: &dyn Issuer, dates: Dates) -> Result<Der, Error> {
+        let date = match dates {
+            Dates::Profile => time,
+            Dates::Generalized => generalized_time,
+        };
+        let validity = sequence(&[&date(self.validity.not_before)?, &date(self.validity.not_after)?])?;
         sequence(&[
             &explicit(0, &integer(2)?)?, // version 3
             &unsigned_integer(&self.serial)?,
@@ -87,6 +110,15 @@ pub(crate) fn signed(to_be_signed: &[u8], issuer: &dyn Issuer) -> Result<Der, Si
     let signature = issuer.sign(to_be_signed)?;
     let assemble = || sequence(&[to_be_signed, &issuer.algorithm()?, &bit_string(&signature)?]);
     assemble().map_err(encoding)
+}
+
+/// PEM of certificates, each ending in a line break, as in genuine chains.
+pub(crate) fn pem_chain(certificates: &[&[u8]]) -> Result<String, SimulationError> {
+    let mut text = String::new();
+    for der in certificates {
+        text += &encode_string("CERTIFICATE", LineEnding::LF, der).map_err(|_| SimulationError::Pem)?;
+    }
+    Ok(text)
 }
 
 /// One attribute of a name, in a set of its own.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use x509_cert::{
     der::{
         DateTime, Encode, Error, Tag, TagNumber,
-        asn1::{AnyRef, BitStringRef, Ia5StringRef, Null, ObjectIdentifier, UintRef, Utf8StringRef},
+        asn1::{AnyRef, BitStringRef, GeneralizedTime, Ia5StringRef, Null, ObjectIdentifier, UintRef, Utf8StringRef},
     },
     time::Time,
 };
@@ -90,6 +90,11 @@ pub(crate) fn time(unix_seconds: u64) -> Result<Der, Error> {
     Time::from(date).to_der()
 }
 
+/// GeneralizedTime, whatever the year.
+pub(crate) fn generalized_time(unix_seconds: u64) -> Result<Der, Error> {
+    GeneralizedTime::from_unix_duration(Duration::from_secs(unix_seconds))?.to_der()
+}
+
 fn constructed(tag: Tag, parts: &[&[u8]]) -> Result<Der, Error> {
     AnyRef::new(tag, &parts.concat())?.to_der()
 }
@@ -111,6 +116,7 @@ mod tests {
             hex::decode("060a2b060104019c78010301").unwrap()
         );
         assert_eq!(time(0).unwrap(), b"\x17\x0d700101000000Z");
+        assert_eq!(generalized_time(0).unwrap(), b"\x18\x0f19700101000000Z");
         assert_eq!(time(2_600_000_000).unwrap()[0], 0x18);
         assert_eq!(explicit(0, &[2, 1, 2]).unwrap(), [0xa0, 3, 2, 1, 2]);
         assert_eq!(implicit(0, &[7]).unwrap(), [0x80, 1, 7]);

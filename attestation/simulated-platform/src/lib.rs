@@ -1,13 +1,14 @@
-//! Development vendors and their devices: SEV-SNP as AMD's, TDX as Intel's, and the virtual
-//! TPM of Microsoft's cloud over either. Their evidence is structurally genuine, byte for byte
-//! where that can be compared, and cannot pass for real.
+//! Development vendors and their devices: SEV-SNP as AMD's, TDX as Intel's, the virtual TPM of
+//! Microsoft's cloud over either, and GPUs and switches as NVIDIA's. Their evidence is
+//! structurally genuine, byte for byte where that can be compared, and cannot pass for real.
 //!
 //! ```text
 //!  SimulatedAmd ───► SimulatedDevice ── report(report_data) ──────────┐
 //!  SimulatedIntel ─► SimulatedTd ────── evidence(report_data) ────────┤
 //!  SimulatedAzure ─► SimulatedAzureVm ─ evidence(nonce) ──────────────┤
+//!  SimulatedNvidia ► SimulatedGpuSet ── evidence(nonce) ──────────────┤
 //!   (vendors)         (devices)                                       │
-//!  Fault, TdxFault, AzureFault (catalogues) ──────────────────────────┴─► broken in one named way
+//!  Fault, TdxFault, AzureFault, NvidiaFault (catalogues) ─────────────┴─► broken in one named way
 //! ```
 //!
 //! What keeps it from passing for real (protocol.md A18 and 5.3): every certificate has a
@@ -29,6 +30,7 @@ mod fault_catalogue;
 mod intel;
 mod keys;
 mod microsoft;
+mod nvidia;
 
 pub use amd::{
     device::{SimulatedDevice, SimulatedEvidence, launch_measurement},
@@ -59,4 +61,15 @@ pub use microsoft::{
     vendor::SimulatedAzure,
     vm::SimulatedAzureVm,
     vtpm_keys::VtpmKeys,
+};
+pub use nvidia::{
+    architecture::NvidiaArchitecture,
+    device::{SimulatedGpu, SimulatedSwitch},
+    evidence::{NvidiaDeviceEvidence, NvidiaEvidence},
+    fault::NvidiaFault,
+    firmware::{BiosVersion, GpuFirmware},
+    manifest::NvidiaManifest,
+    ocsp::OcspDigest,
+    set::{GpuSetOptions, GpuTopology, SimulatedGpuSet},
+    vendor::SimulatedNvidia,
 };

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use strongroom_simulated_platform::{AzureFault, AzureHardware, Fault, TdxFault};
+use strongroom_simulated_platform::{AzureFault, AzureHardware, Fault, GpuTopology, NvidiaFault, TdxFault};
 
 /// The variable that makes the test write the page instead of comparing it.
 const UPDATE: &str = "UPDATE_GOLDEN";
@@ -53,10 +53,17 @@ fn page() -> String {
         needs_vendor: fault.needs_vendor(),
         description: format!("{}{}", fault.description(), only_on(*fault)),
     });
+    let nvidia = NvidiaFault::ALL.iter().map(|fault| Row {
+        name: fault.name(),
+        code: fault.expected_code(),
+        needs_vendor: fault.needs_vendor(),
+        description: format!("{}{}", fault.description(), only_in(*fault)),
+    });
     let tables = [
-        table("AMD SEV-SNP", "snp", snp.collect()),
-        table("Intel TDX", "tdx", tdx.collect()),
-        table("Azure's virtual TPM", "azure", azure.collect()),
+        table("AMD SEV-SNP", Some("snp"), snp.collect()),
+        table("Intel TDX", Some("tdx"), tdx.collect()),
+        table("Azure's virtual TPM", Some("azure"), azure.collect()),
+        table("NVIDIA GPUs and switches", None, nvidia.collect()),
     ];
     format!("{INTRODUCTION}{}", tables.concat())
 }
@@ -69,13 +76,14 @@ verifier must refuse it with the code beside it, which is the first failure in t
 roots are the only anchors. Some are a device's own doing; the others take the keys of the vendor, who signs certificates,
 revocation lists and collateral.
 
-This page is written from the catalogue in `attestation/simulated-platform`. Each fault has a vector of its name in
-`tests/vectors/simulated-snp`, `simulated-tdx` or `simulated-azure`.
+This page is written from the catalogue in `attestation/simulated-platform`. Each fault of SEV-SNP, TDX and Azure has a
+vector of its name in `tests/vectors/simulated-snp`, `simulated-tdx` or `simulated-azure`.
 ";
 
-fn table(title: &str, set: &str, rows: Vec<Row>) -> String {
+fn table(title: &str, set: Option<&str>, rows: Vec<Row>) -> String {
+    let vectors = set.map(|set| format!("; vectors in `tests/vectors/simulated-{set}`")).unwrap_or_default();
     let mut text = format!(
-        "\n## {title}\n\n{} faults; vectors in `tests/vectors/simulated-{set}`.\n\n\
+        "\n## {title}\n\n{} faults{vectors}.\n\n\
          | fault | code | made by | what is wrong |\n|---|---|---|---|\n",
         rows.len()
     );
@@ -90,6 +98,15 @@ fn only_on(fault: AzureFault) -> &'static str {
     match [AzureHardware::Snp, AzureHardware::Tdx].map(|hardware| fault.is_possible_on(hardware)) {
         [true, false] => " Only over SEV-SNP.",
         [false, true] => " Only over TDX.",
+        _ => "",
+    }
+}
+
+fn only_in(fault: NvidiaFault) -> &'static str {
+    let possible = [GpuTopology::Hopper(1), GpuTopology::MultiGpu, GpuTopology::ProtectedPcie];
+    match possible.map(|topology| fault.is_possible_on(topology)) {
+        [false, false, true] => " Only in protected PCIe.",
+        [false, true, true] => " Only of several GPUs.",
         _ => "",
     }
 }

@@ -1,7 +1,6 @@
 //! What Intel publishes for a verifier of quotes, in the forms in which it is passed on.
 
 use serde::Serialize;
-use x509_cert::der::pem::{LineEnding, encode_string};
 
 use super::json::SignedJson;
 use crate::error::SimulationError;
@@ -99,13 +98,4 @@ fn split<'a>(document: &'a str, what: &'static str) -> Result<(&'a str, &'a str)
         Some((inner.split_once(':')?.1, signature))
     };
     parts().ok_or(SimulationError::Incomplete { what })
-}
-
-/// PEM of certificates, each ending in a line break, as in genuine chains.
-pub(crate) fn pem_chain(certificates: &[&[u8]]) -> Result<String, SimulationError> {
-    let mut text = String::new();
-    for der in certificates {
-        text += &encode_string("CERTIFICATE", LineEnding::LF, der).map_err(|_| SimulationError::Pem)?;
-    }
-    Ok(text)
 }

@@ -4,7 +4,7 @@
 
 use super::{
     authority::{AuthorityCertificate, Role},
-    collateral::{IntelCollateral, pem_chain},
+    collateral::IntelCollateral,
     json::SignedJson,
     name::name,
     pck::{Pck, PckCa},
@@ -14,7 +14,7 @@ use super::{
     vendor::SimulatedIntel,
 };
 use crate::{
-    certificate::{Validity, encoding},
+    certificate::{Validity, encoding, pem_chain},
     crl::{ExtensionOrder, RevocationList},
     der::Der,
     error::SimulationError,
