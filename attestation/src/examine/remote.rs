@@ -8,6 +8,11 @@ use crate::error::{Check, Code, Refusal};
 use crate::nvidia::{RemoteAnswer, RemoteRules, ServiceKeys, check_remote};
 use crate::trail::{Parts, Trail};
 
+/// Services of simulated vendors are under a name that no service can have (RFC 2606).
+fn is_simulated(issuer: &str) -> bool {
+    issuer.trim_end_matches('/').ends_with(".invalid")
+}
+
 impl AttestationResult {
     /// Checks the answer, and keeps what it says.
     pub(super) fn judge_remote(
@@ -31,6 +36,14 @@ impl AttestationResult {
                 check_remote(&mut trail, &RemoteRules { pins: &pins, keys, issuer, nonce, now }, answer)
             }
         };
+        if let Some(service) = policy.remote_service.as_ref().filter(|service| is_simulated(&service.issuer)) {
+            self.simulated = true;
+            // Naming a root of a simulated vendor is asking, explicitly, for a platform that protects nothing.
+            let asked = !examination.development_roots.is_empty();
+            let wanted = "a service of hardware, or a development root that says what is asked for";
+            let title = "class of the remote service";
+            let _ = trail.step(Check::when(asked, Code::Simulated, title, wanted, service.issuer.as_str()));
+        }
         let Parts { checks, expiries, .. } = trail.into_parts();
         self.checks.extend(checks);
         self.expiries.extend(expiries);

@@ -47,6 +47,17 @@ fn modes(devices: &[DeviceClaims], policy: &NvidiaPolicy) -> Check {
         devices.iter().filter(|device| !device.is_switch()).map(DeviceClaims::known_mode).collect();
     modes.sort_unstable();
     modes.dedup();
+    // Firmware tells it in two ways, which are under one signature and mean one thing.
+    let odd = devices.iter().find(|device| {
+        let by_mode = device.mode.map(|mode| mode == DeviceMode::ProtectedPcie);
+        by_mode.zip(device.protected_pcie).is_some_and(|(by_mode, by_status)| by_mode != by_status)
+    });
+    if let Some(device) = odd {
+        let mode = device.mode.map_or("not told", DeviceMode::name);
+        let status = if device.protected_pcie == Some(true) { "on" } else { "off" };
+        let found = format!("{}: {mode}, and protected PCIe {status}", device.label);
+        return Check::fail(Code::PlatformNotAllowed, title, "one mode, told alike", found);
+    }
     let name = |mode: &Option<DeviceMode>| mode.map_or("not told", DeviceMode::name);
     let found = modes.iter().map(name).collect::<Vec<_>>().join(" and ");
     match (modes.as_slice(), &policy.modes) {
