@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Our verifier beside independent ones (.ci/oracles: sev, dcap-qvl, tdx-quote) over captured evidence and
-# mutated copies of it. Fails on a difference that src/explained.rs has no reason for.
+# Our verifier beside independent ones (.ci/oracles: sev, dcap-qvl, tdx-quote; bergshamra for NVIDIA's
+# manifests, minutes to build) over captured evidence and mutated copies of it. Fails on a difference that
+# src/explained.rs, or src/manifests.rs, has no reason for.
 #
 #   .ci/oracles.sh [MUTATIONS] [SEED]     10000 and 1 unless said otherwise
 #   .ci/oracles.sh bench [ROUNDS]         times, beside sev (both of its providers) and dcap-qvl
@@ -19,4 +20,5 @@ if [ "${1:-}" = bench ]; then
   cargo run --release --locked --quiet --bin bench --no-default-features --features openssl -- "$evidence" "${@:2}"
 else
   cargo run --release --locked --quiet --bin compare -- "$evidence" "$@"
+  cargo run --release --locked --quiet --bin manifests --features manifests -- "$evidence" "$@"
 fi

@@ -81,6 +81,10 @@ pub(crate) struct Demo {
     /// Stay up afterwards, until Ctrl-C.
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Give the machine so many simulated GPUs in confidential mode: they join the evidence, and two more
+    /// attacks are refused. Eight are a protected-PCIe board with its four switches.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=8))]
+    pub(crate) gpus: u8,
     /// Where downloaded models are kept [default: the user's cache directory].
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
@@ -108,6 +112,11 @@ pub(crate) struct Serve {
     #[cfg(feature = "simulated")]
     #[arg(long, value_name = "DIR", requires = "simulated")]
     pub(crate) device: Option<PathBuf>,
+    /// The simulated machine has so many GPUs, which are in the folder `gpus` of its device; part of the measured
+    /// configuration like everything else.
+    #[cfg(feature = "simulated")]
+    #[arg(long, value_name = "N", requires = "simulated", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) gpus: Option<u8>,
     /// What the simulated platform measures instead of this program.
     #[cfg(feature = "simulated")]
     #[arg(long, value_name = "FILE", requires = "simulated")]

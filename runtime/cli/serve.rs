@@ -9,7 +9,8 @@ use strongroom_attestation::Code;
 use strongroom_enclave_loader::release::ReleaseError;
 use strongroom_enclave_loader::{ProtectionReport, protect_process};
 use strongroom_runtime::{
-    Config, Devices, EngineChoice, Event, EventSink, EvidenceSource, InstanceClock, NvmlSource, Setup, StartError,
+    Config, Devices, EngineChoice, Event, EventSink, EvidenceSource, GpusConfig, InstanceClock, NvmlSource, Setup,
+    StartError,
 };
 
 use crate::arguments::Serve;
@@ -67,6 +68,12 @@ fn config(arguments: &Serve) -> Result<Config, Failure> {
         config.listen.clone_from(listen);
     }
     config.strict |= arguments.strict;
+    #[cfg(feature = "simulated")]
+    if let Some(count) = arguments.gpus {
+        let written = config.gpus.take();
+        let none = GpusConfig { count, switches: 0, endorsements: None, require_manifests: false };
+        config.gpus = Some(GpusConfig { count, ..written.unwrap_or(none) });
+    }
     config.checked().map_err(wrong)
 }
 
@@ -130,9 +137,10 @@ fn source(_: &Serve, _: &Config, _: &Path) -> Result<Arc<dyn EvidenceSource>, Fa
 /// The machine's GPUs, simulated ones where the platform is.
 fn devices(arguments: &Serve, config: &Config) -> Result<Option<Devices>, Failure> {
     #[cfg(feature = "simulated")]
-    if arguments.simulated.is_some() {
-        return Ok(None);
+    if let Some(device) = arguments.simulated.as_ref().and(arguments.device.as_ref()) {
+        return config.gpus.as_ref().map(|gpus| simulated_devices(&device.join(GPUS), gpus)).transpose();
     }
+    #[cfg(not(feature = "simulated"))]
     let _ = arguments;
     let gpus = NvmlSource::detect().map_err(|error| Failure::new(Exit::Refused, "DEVICES", error))?;
     match (gpus, &config.gpus) {
@@ -145,6 +153,25 @@ fn devices(arguments: &Serve, config: &Config) -> Result<Option<Devices>, Failur
         )),
         (None, _) => Ok(None),
     }
+}
+
+/// The folder of a simulated machine's GPUs, in that of its CPU.
+#[cfg(feature = "simulated")]
+pub(crate) const GPUS: &str = "gpus";
+
+#[cfg(feature = "simulated")]
+fn simulated_devices(folder: &Path, config: &GpusConfig) -> Result<Devices, Failure> {
+    use strongroom_runtime::SimulatedGpus;
+    use strongroom_simulated_platform::{SimulatedNvidia, SimulationError};
+
+    let failed = |error: SimulationError| Failure::caused(Exit::Failed, "SIMULATED_DEVICE", &error);
+    let now = InstanceClock::system().now();
+    let (vendor, set) = SimulatedNvidia::from_directory(folder, now).map_err(failed)?;
+    let gpus = SimulatedGpus::new(set);
+    let endorsements = gpus.endorsements().map_err(failed)?;
+    let roots = SimulatedGpus::roots(&vendor);
+    let roots = roots.map_err(|refusal| Failure::new(Exit::Failed, "SIMULATED_DEVICE", refusal))?;
+    Ok(Devices::simulated(Arc::new(gpus), config, endorsements, roots))
 }
 
 fn sink(output: Output) -> EventSink {

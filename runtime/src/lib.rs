@@ -39,5 +39,7 @@ pub use evidence::devices::Devices;
 pub use evidence::nvidia::{Address, CallFailure, DeviceReport, Gpu, GpuError, GpuSource, Inventory, NvmlSource};
 #[cfg(feature = "simulated")]
 pub use evidence::simulated::{SimulatedMachine, SimulatedSource};
+#[cfg(feature = "simulated")]
+pub use evidence::simulated_devices::SimulatedGpus;
 pub use evidence::{Collected, EvidenceError, EvidenceSource, Form, detect, hardware_present};
 pub use start::{EngineChoice, Running, ScriptedEngine, Setup, start};

@@ -123,7 +123,8 @@ fn attribute(mut text: String, random: &mut Random) -> String {
         _ => {
             let at = place(&text, ">", random).unwrap_or(0);
             let at = if text[..at].ends_with('/') { at - 1 } else { at };
-            text.insert_str(at, random.of(&ATTRIBUTES));
+            let more: &str = random.of::<&str>(&ATTRIBUTES);
+            text.insert_str(at, more);
         }
     }
     text
@@ -151,7 +152,8 @@ fn element(mut text: String, other: &str, random: &mut Random) -> String {
         _ => {
             text.replace_range(mine, "");
             let target = *random.of(&ELEMENTS);
-            let at = find(&text, target, random).map_or(0, |found| if random.below(2) == 0 { found.start } else { found.end });
+            let at = find(&text, target, random)
+                .map_or(0, |found| if random.below(2) == 0 { found.start } else { found.end });
             text.insert_str(at, &whole);
         }
     }

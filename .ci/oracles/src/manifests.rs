@@ -16,7 +16,7 @@ use strongroom_attestation::{HardwareAnchors, UnixTime, authenticate_manifest};
 use strongroom_oracles::ours::a_moment;
 use strongroom_oracles::random::Random;
 
-const MUTATIONS: usize = 4_000;
+const MUTATIONS: usize = 10_000;
 const SEED: u64 = 1;
 const ROOT: &[u8] = include_bytes!("../../../attestation/anchors/nvidia/corim-signing-root-ca.der");
 /// Moments at which some of the manifests are in their dates.
@@ -33,6 +33,7 @@ struct Sample {
 struct Difference<'a> {
     base: &'a str,
     text: &'a str,
+    now: UnixTime,
     ours: Result<(), String>,
     theirs: Result<(), String>,
 }
@@ -44,7 +45,61 @@ struct Known {
 }
 
 /// In the order in which they are asked.
-const KNOWN: &[Known] = &[];
+const KNOWN: &[Known] = &[
+    Known {
+        reason: "what stands in the signature beside SignedInfo is signed by nobody: we want the profile's elements, \
+                 and exactly the certificates of the path in their order; bergshamra takes a path from what is there",
+        applies: |it| they_accept(it) && we_accept(it, with_own_signature(it)),
+    },
+    Known {
+        reason: "the signature is taken out of the document wherever it stands: we want it last, as it is in NVIDIA's",
+        applies: |it| they_accept(it) && we_accept(it, with_own_signature_last(it)),
+    },
+    Known {
+        reason: "comments and document types are not in the canonical form, CDATA is text there: we refuse a \
+                 document that has them",
+        applies: |it| they_accept(it) && objects(it, "a comment, CDATA section, document type"),
+    },
+];
+
+fn they_accept(it: &Difference<'_>) -> bool {
+    it.theirs.is_ok()
+}
+
+/// Our objection has these words.
+fn objects(it: &Difference<'_>, words: &str) -> bool {
+    it.ours.as_ref().is_err_and(|why| why.contains(words))
+}
+
+/// Whether we accept it with one thing mended, which was then all that we object to.
+fn we_accept(it: &Difference<'_>, mended: Option<String>) -> bool {
+    mended.is_some_and(|text| ours(&text, it.now).is_ok())
+}
+
+/// The input with the captured manifest's signature around the input's SignedInfo.
+fn with_own_signature(it: &Difference<'_>) -> Option<String> {
+    let signature = between(it.text, "<ds:Signature ", "</ds:Signature>")?;
+    let signed = between(&it.text[signature.clone()], "<ds:SignedInfo", "</ds:SignedInfo>")?;
+    let signed = &it.text[signature.clone()][signed];
+    let own = &it.base[between(it.base, "<ds:Signature ", "</ds:Signature>")?];
+    let place = between(own, "<ds:SignedInfo", "</ds:SignedInfo>")?;
+    let (before, after) = (&it.text[..signature.start], &it.text[signature.end..]);
+    Some([before, &own[..place.start], signed, &own[place.end..], after].concat())
+}
+
+/// From where `start` first stands to the end of the first `end` after it.
+fn between(text: &str, start: &str, end: &str) -> Option<std::ops::Range<usize>> {
+    let from = text.find(start)?;
+    Some(from..from + text[from..].find(end)? + end.len())
+}
+
+/// The same, as the last child of the root.
+fn with_own_signature_last(it: &Difference<'_>) -> Option<String> {
+    let text = with_own_signature(it)?;
+    let signature = between(&text, "<ds:Signature ", "</ds:Signature>")?;
+    let (content, end) = text[signature.end..].rsplit_once("</SoftwareIdentity>")?;
+    Some([&text[..signature.start], content, &text[signature], "</SoftwareIdentity>", end].concat())
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -121,7 +176,13 @@ struct Told {
 
 impl Told {
     fn note(&mut self, base: &Sample, text: &str, how: &str) {
-        let found = Difference { base: &base.text, text, ours: ours(text, base.now), theirs: theirs(text, base.now) };
+        let found = Difference {
+            base: &base.text,
+            text,
+            now: base.now,
+            ours: ours(text, base.now),
+            theirs: theirs(text, base.now),
+        };
         self.inputs += 1;
         self.accepted += usize::from(found.ours.is_ok());
         if found.ours.is_ok() == found.theirs.is_ok() {

@@ -36,5 +36,6 @@ mod policy;
 mod present;
 mod report;
 pub(crate) mod set;
+mod set_directory;
 mod token;
 pub(crate) mod vendor;

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::ask;
 use super::gateway::{Cheat, Gateway};
-use super::stage::{Server, Stage};
+use super::gpus::Gpus;
+use super::stage::{Server, Stage, simulation};
 use super::steps::Steps;
 use crate::exit_code::Exit;
 use crate::output::Failure;
@@ -22,7 +23,13 @@ pub(super) async fn run(steps: &mut Steps, stage: &Stage, server: &Server) {
     steps.refused("another image asks for the key", "MEASUREMENT", another_image(stage)).await;
     steps.refused("a gateway replays an old evidence answer", "NONCE", replayed(stage, server)).await;
     steps.refused("a gateway swaps the encapsulation key", "REPORT_DATA", swapped_key(stage, server)).await;
-    steps.refused("another machine borrows the instance certificate", "INSTANCE_CERT", borrowed(stage, server)).await;
+    // A machine without the GPUs is told apart before its certificate is.
+    let code = if stage.gpus().is_some() { "PLATFORM_NOT_ALLOWED" } else { "INSTANCE_CERT" };
+    steps.refused("another machine borrows the instance certificate", code, borrowed(stage, server)).await;
+    if let Some(gpus) = stage.gpus() {
+        steps.refused("genuine GPUs of another owner", "PLATFORM_NOT_ALLOWED", foreign_gpus(stage, gpus)).await;
+        steps.refused("a gateway leaves a GPU out of the evidence", "REPORT_DATA", missing_gpu(stage, server)).await;
+    }
     steps.refused("a gateway cuts the end off an answer", "TRUNCATED", truncated(stage, server)).await;
     steps.refused("a client that did not ask for simulated evidence", "SIMULATED", not_asked_for(stage, server)).await;
     steps.refused("a server whose lease the tenant revokes", "LEASE_ENDED", revoked(stage)).await;
@@ -72,6 +79,21 @@ async fn borrowed(stage: &Stage, server: &Server) -> Result<String, Failure> {
         .map_err(|e| Failure::new(Exit::Failed, "BUG", e))?
         .digest();
     gateway.cheat(Cheat::Borrow(Box::new(stage.machine(1)?.with_host_data(digest))));
+    verdict(stage.verify(&gateway.url, true).await?)
+}
+
+/// The same chip and image, with GPUs that are as genuine and not the tenant's: the broker gives them no key.
+async fn foreign_gpus(stage: &Stage, gpus: &Gpus) -> Result<String, Failure> {
+    let machine = "machine/with-foreign-gpus";
+    stage.machine(1)?.to_directory(&stage.path(machine)).map_err(|e| simulation(&e))?;
+    gpus.foreign(&stage.path(machine), stage.now())?;
+    refused(stage.spawn_server_on(machine, "server", &[])?.end().await?)
+}
+
+async fn missing_gpu(stage: &Stage, server: &Server) -> Result<String, Failure> {
+    let gateway = Gateway::start(&server.url).await?;
+    honest(stage, &gateway).await?;
+    gateway.cheat(Cheat::DropGpu);
     verdict(stage.verify(&gateway.url, true).await?)
 }
 

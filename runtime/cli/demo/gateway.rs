@@ -13,9 +13,9 @@ use futures_util::StreamExt;
 use strongroom_channel::attest::{self, AttestResponse, Collection, CollectionKind, Record, indicator};
 use strongroom_channel::binding::{self, Class, Purpose};
 use strongroom_channel::cose::{SigningKey, media};
-use strongroom_channel::freshness;
 use strongroom_channel::ohttp::KeyPair;
 use strongroom_channel::statement::{self, EpochStatement};
+use strongroom_channel::{device_digest, freshness};
 use strongroom_simulated_platform::SimulatedDevice;
 use tokio::net::TcpListener;
 
@@ -38,6 +38,8 @@ pub(super) enum Cheat {
     /// Answers with evidence of its own machine, which runs the same image, and with the
     /// honest instance's certificate.
     Borrow(Box<SimulatedDevice>),
+    /// Leaves the first GPU out of the evidence.
+    DropGpu,
     /// Cuts the end off every encapsulated answer.
     Truncate,
 }
@@ -140,6 +142,15 @@ fn forge(cheat: &Cheat, question: &[u8], genuine: &[u8]) -> Option<Vec<u8>> {
             answer.statement = statement.encode();
             Some(answer.to_bytes())
         }
+        Cheat::DropGpu => {
+            let mut answer = AttestResponse::from_bytes(genuine).ok()?;
+            let mut evidence = Collection::new(CollectionKind::Evidence);
+            for (label, record) in answer.evidence.iter().filter(|(label, _)| *label != "gpu0") {
+                evidence.insert(label, record.clone()).ok()?;
+            }
+            answer.evidence = evidence;
+            Some(answer.to_bytes())
+        }
         Cheat::Borrow(machine) => borrow(machine, question, genuine),
     }
 }
@@ -152,6 +163,8 @@ fn borrow(machine: &SimulatedDevice, question: &[u8], genuine: &[u8]) -> Option<
     let mut statement = EpochStatement::decode(&answer.statement).ok()?;
     statement.key_configs = KeyPair::generate(0).config_list();
     statement.signing_key = key.verifying_key();
+    // Devices answer for their own machine's keys only: this one shows none.
+    statement.device_digest = device_digest::digest([]);
     let root = freshness::leaf(question);
     answer.statement = statement.encode();
     let hash = statement::hash(&answer.statement);

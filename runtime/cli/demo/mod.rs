@@ -8,6 +8,7 @@ mod ask;
 mod attacks;
 mod fetch;
 mod gateway;
+mod gpus;
 mod processes;
 mod stage;
 mod steps;
@@ -84,7 +85,8 @@ async fn story(arguments: &Demo, steps: &mut Steps, output: Output) -> Result<Pl
     let model = steps.pass("get the model", model(arguments, output)).await?;
 
     steps.heading("The tenant: broker, sealed model, policy, trust file");
-    let mut stage = steps.pass("make a development vendor, a machine and a broker", Stage::build()).await?;
+    let mut stage =
+        steps.pass("make a development vendor, a machine and a broker", Stage::build(arguments.gpus)).await?;
     steps.pass("seal the model to the broker's key", stage.seal(&model)).await?;
     steps.pass("deposit the key under a policy, export the trust file", stage.deposit()).await?;
     steps.pass("start the broker", stage.start_broker()).await?;

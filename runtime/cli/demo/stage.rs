@@ -9,6 +9,7 @@ use serde_json::Value;
 use strongroom_attestation::Check;
 use strongroom_simulated_platform::{Product, SimulatedAmd, SimulatedDevice};
 
+use super::gpus::{self, Gpus};
 use super::processes::{Process, tool};
 use super::{Model, Source};
 use crate::exit_code::Exit;
@@ -27,6 +28,8 @@ pub(super) struct Stage {
     root: tempfile::TempDir,
     vendor: SimulatedAmd,
     now: u64,
+    /// Of the machine.
+    gpus: Option<Gpus>,
     model: String,
     publisher: String,
     trust_root: String,
@@ -59,7 +62,7 @@ impl Proxy {
 
 impl Stage {
     /// A development vendor, a machine of its make, and a broker that believes in them.
-    pub(super) async fn build() -> Result<Self, Failure> {
+    pub(super) async fn build(gpus: u8) -> Result<Self, Failure> {
         let root = tempfile::Builder::new().prefix("strongroom-demo-").tempdir().map_err(|e| io(&e))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|e| Failure::new(Exit::Failed, "CLOCK", e))?;
         let now = now.as_secs();
@@ -74,6 +77,7 @@ impl Stage {
             root,
             vendor,
             now,
+            gpus: None,
             model: String::new(),
             publisher: String::new(),
             trust_root: String::new(),
@@ -85,13 +89,18 @@ impl Stage {
         };
         stage.machine(1)?.to_directory(&stage.path("machine/device")).map_err(|e| simulation(&e))?;
         write(&stage.path("broker-home/development-root.der"), stage.vendor.root_certificate_der())?;
+        if gpus > 0 {
+            let gpus = Gpus::make(&stage.path("machine/device"), gpus, now)?;
+            gpus.write_roots(&stage.path("broker-home"))?;
+            stage.gpus = Some(gpus);
+        }
         write(&stage.path("server/redact.wasm"), REDACT)?;
-        let made = stage
-            .broker_tool(
-                &["init", "--dir", "broker", "--tenant", "demo-tenant", "--deployment", DEPLOYMENT],
-                &["--development", "--development-root", "development-root.der"],
-            )
-            .await?;
+        let mut roots = vec!["--development", "--development-root", "development-root.der"];
+        if stage.gpus.is_some() {
+            roots.extend(gpus::ROOTS.iter().flat_map(|root| ["--development-root", root]));
+        }
+        let init = ["init", "--dir", "broker", "--tenant", "demo-tenant", "--deployment", DEPLOYMENT];
+        let made = stage.broker_tool(&init, &roots).await?;
         stage.trust_root = text(&made, "trust_root")?;
         stage.broker_key = text(&made, "broker_key")?;
         Ok(stage)
@@ -170,7 +179,12 @@ impl Stage {
 
     /// A server that may be refused.
     pub(super) fn spawn_server(&self, directory: &str, more: &[&str]) -> Result<Process, Failure> {
-        let device = self.path("machine/device").display().to_string();
+        self.spawn_server_on("machine/device", directory, more)
+    }
+
+    /// The same on the machine of that folder.
+    pub(super) fn spawn_server_on(&self, machine: &str, directory: &str, more: &[&str]) -> Result<Process, Failure> {
+        let device = self.path(machine).display().to_string();
         let arguments = ["serve", "--config", "server.toml", "--simulated", "snp", "--device", &device];
         Process::start("the server", &self.path(directory), &[&arguments[..], more].concat())
     }
@@ -227,7 +241,7 @@ impl Stage {
              [[model]]\nname = \"{}\"\npath = \"{sealed}\"\npublisher = \"{}\"\n\n\
              [[plugin]]\nname = \"redact\"\npath = \"redact.wasm\"\ndigest = \"{}\"\n",
             self.broker_url, self.broker_key, self.model, self.publisher, self.plugin_digest
-        )
+        ) + &self.gpus.as_ref().map(Gpus::configuration).unwrap_or_default()
     }
 
     fn policy(&self, config_digest: &str) -> Result<String, Failure> {
@@ -242,13 +256,23 @@ impl Stage {
             self.model,
             hex::encode(machine.measurement()),
             hex::encode(machine.chip_id()),
-        ))
+        ) + &self.gpus.as_ref().map(Gpus::policy).unwrap_or_default())
+    }
+
+    /// The machine's GPUs, where it has some.
+    pub(super) fn gpus(&self) -> Option<&Gpus> {
+        self.gpus.as_ref()
     }
 
     async fn config_digest(&self, directory: &str) -> Result<String, Failure> {
         let arguments = ["serve", "--config", "server.toml", "--print-config-digest"];
         let (exit, said) = tool(&self.path(directory), &arguments).await?;
         text(&accepted(exit, said)?, "config_digest")
+    }
+
+    /// When all of it was made, Unix seconds.
+    pub(super) fn now(&self) -> u64 {
+        self.now
     }
 
     pub(super) fn path(&self, path: &str) -> PathBuf {
@@ -318,7 +342,7 @@ fn text(value: &Value, field: &str) -> Result<String, Failure> {
     value[field].as_str().map(str::to_owned).ok_or_else(missing)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     fs::write(path, bytes).map_err(|e| Failure::file(path, &e))
 }
 
@@ -326,6 +350,6 @@ fn io(error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failed, "IO", error)
 }
 
-fn simulation(error: &strongroom_simulated_platform::SimulationError) -> Failure {
+pub(super) fn simulation(error: &strongroom_simulated_platform::SimulationError) -> Failure {
     Failure::new(Exit::Failed, "SIMULATED_PLATFORM", error)
 }

@@ -5,6 +5,8 @@ pub(crate) mod devices;
 pub(crate) mod nvidia;
 #[cfg(feature = "simulated")]
 pub(crate) mod simulated;
+#[cfg(feature = "simulated")]
+pub(crate) mod simulated_devices;
 pub(crate) mod tsm;
 
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! GPUs of one machine, with the switches between them: what a verifier appraises together.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -24,7 +25,8 @@ const BOARD_SWITCHES: u8 = 4;
 const POSITIONS: [u16; 4] = [0, 1, 3, 2];
 
 /// How many devices of what kind, and how they belong together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum GpuTopology {
     /// So many Hopper GPUs, each by itself ("single pass-through").
     Hopper(u8),

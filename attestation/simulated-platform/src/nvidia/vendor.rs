@@ -58,6 +58,16 @@ impl SimulatedNvidia {
         Self::with_seed(Zeroizing::new(Self::PUBLISHED_SEED), now)
     }
 
+    /// A secret for a set of devices that nobody else has.
+    ///
+    /// # Errors
+    /// [`SimulationError::Crypto`] where the provider gives no randomness.
+    pub fn new_set_secret() -> Result<[u8; 32], SimulationError> {
+        let mut secret = [0; 32];
+        rand::fill(&mut secret).map_err(|_| SimulationError::Crypto { operation: "drawing a secret" })?;
+        Ok(secret)
+    }
+
     /// The certificate of the root of devices, DER: an anchor of a verifier that accepts them.
     #[must_use]
     pub fn device_root_certificate_der(&self) -> &[u8] {
@@ -145,6 +155,11 @@ impl SimulatedNvidia {
         }
         let switches: Vec<[u8; 8]> = set.switches().iter().map(SimulatedSwitch::pdi).collect();
         Ok(gpu(set.topology, &set.options, &secret)?.linked_to(&switches))
+    }
+
+    /// The vendor of that seed, with root certificates that were issued before.
+    pub(super) fn with_roots(seed: Zeroizing<[u8; 32]>, device_root: Der, manifest_root: Der) -> Self {
+        Self { seed, device_root_certificate: device_root, manifest_root_certificate: manifest_root }
     }
 
     fn with_seed(seed: Zeroizing<[u8; 32]>, now: u64) -> Result<Self, SimulationError> {

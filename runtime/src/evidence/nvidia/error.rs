@@ -66,6 +66,12 @@ pub enum GpuError {
         /// Which.
         gpu: Gpu,
     },
+    /// Simulated devices that do not work.
+    #[error("the simulated devices gave no evidence: {reason}")]
+    Simulated {
+        /// Why.
+        reason: String,
+    },
     /// Two devices under one name.
     #[error("{}: the same UUID twice; take one out and report it to NVIDIA", listed(.gpus))]
     RepeatedUuid {
