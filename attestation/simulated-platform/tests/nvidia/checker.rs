@@ -183,13 +183,16 @@ fn check_revocation(evidence: &NvidiaEvidence, found: &mut BTreeSet<&'static str
     }
 }
 
+/// Of a report: protected PCIe, links, GPUs of a switch, mode.
+type Fields = [Option<Vec<u8>>; 4];
+
 /// Which devices there are, in which mode, and how they are linked: of each its identity and
 /// what its report says of that, in order of the identities.
-fn platform(evidence: &NvidiaEvidence) -> Vec<(Vec<u8>, Vec<Option<Vec<u8>>>)> {
+fn platform(evidence: &NvidiaEvidence) -> Vec<(Vec<u8>, Fields)> {
     let mut devices = Vec::new();
     for device in &evidence.devices {
         let Some(report) = Report::read(&device.report) else { continue };
-        let fields = [21, 22, 26, 36].map(|kind| report.field(kind).map(<[u8]>::to_vec)).to_vec();
+        let fields = [21, 22, 26, 36].map(|kind| report.field(kind).map(<[u8]>::to_vec));
         devices.push((serial(&reader::parse(&device.certificates[0])), fields));
     }
     devices.sort();

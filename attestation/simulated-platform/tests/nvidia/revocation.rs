@@ -69,8 +69,8 @@ fn answers_have_the_structure_of_genuine_ones() {
     for (captured, named) in [(genuine::OCSP_OF_BROM, "Provisioner"), (genuine::OCSP_OF_SIGNER, "Reference Value L3")] {
         let captured = Answer::read(captured);
         let issuer = |answer: &Answer| reader::parse(&answer.responder).tbs_certificate().issuer().to_string();
-        let simulated = evidence.ocsp_responses.iter().map(|der| Answer::read(der));
-        let simulated = simulated.filter(|answer| issuer(answer).contains(named)).next().unwrap();
+        let mut simulated = evidence.ocsp_responses.iter().map(|der| Answer::read(der));
+        let simulated = simulated.find(|answer| issuer(answer).contains(named)).unwrap();
         assert_eq!(simulated.tags, captured.tags);
         assert_eq!(simulated.certificate_id[0], captured.certificate_id[0]);
         let (ours, theirs) = (reader::parse(&simulated.responder), reader::parse(&captured.responder));
