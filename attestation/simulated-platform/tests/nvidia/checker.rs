@@ -84,6 +84,12 @@ fn check_device(device: &NvidiaDeviceEvidence, nonce: &[u8; 32], root: &[u8], fo
     if !report::is_signed(&report, &device.certificates[0]) {
         found.insert("SIGNATURE");
     }
+    // A switch names itself as its boot ROM's certificate does; a GPU may name its chip.
+    let itself = device.architecture.product() != "LS10"
+        || report.field(22) == Some(&chain.get(1).map(serial).unwrap_or_default()[1..]);
+    if !itself || report.field(35).is_some_and(|chip| chip != b"GB100\0") {
+        found.insert("CHAIN");
+    }
     let fwid = report.field(20);
     let in_leaf = ["2.23.133.5.4.1", "2.23.133.5.4.1.1"].iter().find_map(|oid| reader::extension(&chain[0], oid));
     let matches = match (fwid, &in_leaf) {
