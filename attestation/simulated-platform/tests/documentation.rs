@@ -107,6 +107,7 @@ fn only_in(fault: NvidiaFault) -> &'static str {
     match possible.map(|topology| fault.is_possible_on(topology)) {
         [false, false, true] => " Only in protected PCIe.",
         [false, true, true] => " Only of several GPUs.",
+        [false, true, false] => " Only of Blackwell.",
         _ => "",
     }
 }

@@ -5,7 +5,7 @@
 //! manifests and answers about revocation; with the nonce that was asked for, and this vendor's
 //! two roots as the only anchors.
 
-use super::set::GpuTopology;
+use super::{architecture::NvidiaArchitecture, set::GpuTopology};
 use crate::fault_catalogue::catalogue;
 
 catalogue! {
@@ -79,6 +79,10 @@ catalogue! {
             "The leaf expired an hour ago.";
         NotYetValidBrom, "not-yet-valid-brom", "COLLATERAL_EXPIRED", Vendor,
             "The boot ROM's certificate begins in an hour.";
+        OtherChipInfo, "other-chip-info", "CHAIN", Device,
+            "The report names another chip than the certificates.";
+        SwitchIdentityMismatch, "switch-identity-mismatch", "CHAIN", Device,
+            "One switch gives itself another identifier than its boot ROM's certificate has.";
         FwidMismatch, "fwid-mismatch", "CHAIN", Vendor,
             "The leaf is for other firmware than the report's.";
         FwidMissingFromLeaf, "fwid-missing-from-leaf", "CHAIN", Vendor,
@@ -107,6 +111,8 @@ catalogue! {
             "The driver's manifest leads to another development vendor's root, with the same name.";
         ManifestIntermediateIsNoAuthority, "manifest-intermediate-is-no-authority", "CHAIN", Vendor,
             "The authority above the signer of the driver's manifest is no certificate authority.";
+        ManifestWithoutCa, "manifest-without-ca", "CHAIN", Device,
+            "The third of the four certificates in the driver's manifest is left out.";
         UnmarkedManifestSigner, "unmarked-manifest-signer", "CHAIN", Vendor,
             "The signer of the driver's manifest lacks the extension that marks development certificates.";
         ExpiredManifestSigner, "expired-manifest-signer", "COLLATERAL_EXPIRED", Vendor,
@@ -223,7 +229,10 @@ impl NvidiaFault {
             | Self::GpuWithoutSwitch
             | Self::SwitchWithOtherGpu
             | Self::SwitchesWithOtherGpu
+            | Self::SwitchIdentityMismatch
             | Self::SwitchMeasurement => topology == GpuTopology::ProtectedPcie,
+            // Only Blackwell's reports name the chip.
+            Self::OtherChipInfo => topology.architecture() == NvidiaArchitecture::Blackwell && topology.gpu_count() > 0,
             _ => topology.gpu_count() > 0,
         }
     }

@@ -29,10 +29,11 @@ pub(crate) fn alter_manifest_issuance<'a>(
     forger: &'a dyn Issuer,
     now: u64,
 ) -> Result<(), SimulationError> {
-    if number == VBIOS && fault == NvidiaFault::OverlappingManifests {
-        if let Some(driver) = wanted.first() {
-            overlap(driver, &mut issuance.manifest);
-        }
+    if number == VBIOS
+        && fault == NvidiaFault::OverlappingManifests
+        && let Some(driver) = wanted.first()
+    {
+        overlap(driver, &mut issuance.manifest);
     }
     if number != DRIVER {
         return Ok(());

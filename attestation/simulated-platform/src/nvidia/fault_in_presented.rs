@@ -9,6 +9,7 @@ use crate::{der::Der, error::SimulationError};
 
 /// Where the signature of a manifest begins.
 const SIGNATURE: &str = "<ds:Signature ";
+const CERTIFICATE: &str = "<ds:X509Certificate>";
 const END: &str = "</SoftwareIdentity>";
 
 /// The chain of one device.
@@ -88,6 +89,13 @@ fn alter_document(fault: NvidiaFault, xml: &mut String) {
             }
         }
         NvidiaFault::ManifestWithDoctype => xml.insert_str(0, "<!DOCTYPE SoftwareIdentity>\n"),
+        // Nothing signs the certificates' places.
+        NvidiaFault::ManifestWithoutCa => {
+            let mut places = xml.match_indices(CERTIFICATE).map(|(place, _)| place).skip(2);
+            if let (Some(from), Some(to)) = (places.next(), places.next()) {
+                xml.replace_range(from..to, "");
+            }
+        }
         NvidiaFault::ManifestWithoutSignature => {
             if let Some((from, to)) = signature() {
                 xml.replace_range(from..to, "");

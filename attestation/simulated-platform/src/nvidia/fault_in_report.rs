@@ -3,7 +3,7 @@
 use super::{
     fault::NvidiaFault,
     opaque::{
-        DISABLED, DRIVER_VERSION, ENABLED, FEATURE_FLAG, FWID, NVDEC0_STATUS, OPAQUE_DATA_VERSION,
+        CHIP_INFO, DISABLED, DRIVER_VERSION, ENABLED, FEATURE_FLAG, FWID, NVDEC0_STATUS, OPAQUE_DATA_VERSION,
         PROTECTED_PCIE_STATUS, SWITCH_GPU_PDIS, SWITCH_PDI,
     },
     report::{Field, Report},
@@ -125,6 +125,7 @@ fn alter_fields(fault: NvidiaFault, report: &mut Report) {
                 last.excess = 1;
             }
         }
+        NvidiaFault::OtherChipInfo => set(report, CHIP_INFO, b"GB102\0"),
         NvidiaFault::OpaqueDataVersion2 => set(report, OPAQUE_DATA_VERSION, &[2, 0]),
         NvidiaFault::UnknownDecoderStatus => set(report, NVDEC0_STATUS, &[0]),
         NvidiaFault::FwidMissingFromReport => report.opaque.retain(|field| field.kind != FWID),
@@ -171,6 +172,12 @@ fn alter_switch(fault: NvidiaFault, place: Place, report: &mut Report) {
         && let Some(byte) = report.field_mut(SWITCH_GPU_PDIS).and_then(|field| field.value.first_mut())
     {
         *byte ^= 1; // of the first GPU's PDI
+    }
+    if fault == NvidiaFault::SwitchIdentityMismatch
+        && place.is_first_switch()
+        && let Some(byte) = report.field_mut(SWITCH_PDI).and_then(|field| field.value.first_mut())
+    {
+        *byte ^= 1;
     }
     if fault == NvidiaFault::SwitchMeasurement
         && place.is_first_switch()

@@ -84,6 +84,12 @@ fn check_device(device: &NvidiaDeviceEvidence, nonce: &[u8; 32], root: &[u8], fo
     if !report::is_signed(&report, &device.certificates[0]) {
         found.insert("SIGNATURE");
     }
+    // A switch names itself as its boot ROM's certificate does; a GPU may name its chip.
+    let itself = device.architecture.product() != "LS10"
+        || report.field(22) == Some(&chain.get(1).map(serial).unwrap_or_default()[1..]);
+    if !itself || report.field(35).is_some_and(|chip| chip != b"GB100\0") {
+        found.insert("CHAIN");
+    }
     let fwid = report.field(20);
     let in_leaf = ["2.23.133.5.4.1", "2.23.133.5.4.1.1"].iter().find_map(|oid| reader::extension(&chain[0], oid));
     let matches = match (fwid, &in_leaf) {
@@ -183,13 +189,16 @@ fn check_revocation(evidence: &NvidiaEvidence, found: &mut BTreeSet<&'static str
     }
 }
 
+/// Of a report: protected PCIe, links, GPUs of a switch, mode.
+type Fields = [Option<Vec<u8>>; 4];
+
 /// Which devices there are, in which mode, and how they are linked: of each its identity and
 /// what its report says of that, in order of the identities.
-fn platform(evidence: &NvidiaEvidence) -> Vec<(Vec<u8>, Vec<Option<Vec<u8>>>)> {
+fn platform(evidence: &NvidiaEvidence) -> Vec<(Vec<u8>, Fields)> {
     let mut devices = Vec::new();
     for device in &evidence.devices {
         let Some(report) = Report::read(&device.report) else { continue };
-        let fields = [21, 22, 26, 36].map(|kind| report.field(kind).map(<[u8]>::to_vec)).to_vec();
+        let fields = [21, 22, 26, 36].map(|kind| report.field(kind).map(<[u8]>::to_vec));
         devices.push((serial(&reader::parse(&device.certificates[0])), fields));
     }
     devices.sort();

@@ -14,6 +14,7 @@ mod genuine;
 mod manifests;
 mod report;
 mod revocation;
+mod tokens;
 mod topology;
 
 use strongroom_simulated_platform::{GpuTopology, NvidiaEvidence, SimulatedGpuSet, SimulatedNvidia};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use strongroom_simulated_platform::{GpuTopology, NvidiaDeviceEvidence};
+use strongroom_simulated_platform::{GpuTopology, NvidiaDeviceEvidence, SimulatedGpu, SimulatedSwitch};
 
 use crate::{NONCE, TOPOLOGIES, chains, evidence, reader, report::Report};
 
@@ -46,7 +46,7 @@ fn modes_are_those_of_the_topology() {
         for device in &evidence.devices {
             let report = Report::read(&device.report).unwrap();
             assert_eq!(report.field(36).unwrap(), flag);
-            assert_eq!(report.field(21), status.as_ref().map(|status| status.as_slice()));
+            assert_eq!(report.field(21), status.as_ref().map(<[u8; 1]>::as_slice));
             assert_eq!(report.field(22), None);
         }
     }
@@ -85,5 +85,18 @@ fn the_list_has_the_form_of_nvidia_s_tools() {
             evidence.artefacts().unwrap().len(),
             1 + evidence.manifests.len() + evidence.ocsp_responses.len() + evidence.revocation_lists.len()
         );
+    }
+}
+
+#[test]
+fn a_policy_names_the_set_s_devices_and_versions() {
+    let set = crate::set(GpuTopology::ProtectedPcie);
+    let policy = set.strict_policy();
+    for line in ["gpus = 8", "switches = 4", "architectures = [\"hopper\", \"ls10\"]", "modes = [\"protected-pcie\"]"] {
+        assert!(policy.lines().any(|found| found == line), "{policy}");
+    }
+    let ueids = set.gpus().iter().map(SimulatedGpu::ueid).chain(set.switches().iter().map(SimulatedSwitch::ueid));
+    for text in ueids.chain(["900.10.01", "96.00.F5.00.01", "96.10.F3.00.01"].map(str::to_owned)) {
+        assert!(policy.contains(&format!("\"{text}\"")), "{text}");
     }
 }
