@@ -29,7 +29,7 @@ use crate::release::codes_of;
 const ENDORSEMENTS_DIR: &str = "endorsements";
 
 /// How many of them are read.
-const MAX_LOCAL_ENDORSEMENTS: usize = 32;
+const MAX_LOCAL_ENDORSEMENTS: usize = 96;
 
 /// An opened session.
 pub(super) struct Opened {

@@ -19,6 +19,7 @@ use strongroom_enclave_loader::release::AnsweredModel;
 use strongroom_simulated_platform::{SimulatedDevice, launch_measurement};
 use tower::ServiceExt as _;
 
+use crate::gpus;
 use crate::world::{CONFIG_DIGEST, NOW, World, policy, vendor};
 
 /// A stock client: an EC key, a cookie jar with one cookie, a device.
@@ -72,7 +73,12 @@ impl<'a> Client<'a> {
 
     /// The attest request, with the evidence as the `sev` crate dumps it.
     fn attestation(&self, nonce: &str) -> Value {
-        let hashed = sorted(&json!({"additional-evidence": "", "nonce": nonce, "tee-pubkey": self.jwk()}));
+        self.attestation_with(nonce, "")
+    }
+
+    /// The same with evidence of devices.
+    fn attestation_with(&self, nonce: &str, additional: &str) -> Value {
+        let hashed = sorted(&json!({"additional-evidence": additional, "nonce": nonce, "tee-pubkey": self.jwk()}));
         let mut report_data = [0; 64];
         report_data[..48].copy_from_slice(&crypto::sha384(hashed.as_bytes()));
         let evidence = self.device.report(&report_data).unwrap();
@@ -88,7 +94,7 @@ impl<'a> Client<'a> {
             "runtime-data": {"nonce": nonce, "tee-pubkey": self.jwk()},
             "tee-evidence": {
                 "primary_evidence": {"attestation_report": report, "cert_chain": chain},
-                "additional_evidence": "",
+                "additional_evidence": additional,
             },
         })
     }
@@ -315,11 +321,61 @@ async fn other_versions_platforms_and_keys_are_refused_with_a_reason() {
     let (_, answer) = client.send("POST", "attest", body.to_string()).await;
     assert!(answer["detail"].as_str().unwrap().contains("ECDH-ES+A256KW"), "{answer}");
 
+    for (additional, reason) in
+        [(r#"{"nvidia-dpu":{}}"#, "nvidia-dpu"), ("[]", "additional"), (r#"{"nvidia":{}}"#, "PARSE")]
+    {
+        let nonce = client.auth().await;
+        let body = client.attestation_with(&nonce, additional);
+        let (_, answer) = client.send("POST", "attest", body.to_string()).await;
+        assert!(answer["detail"].as_str().unwrap().contains(reason), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn gpus_of_the_additional_evidence_are_appraised_and_bound() {
+    let gpus = gpus::set();
+    let world = gpus::world_with(&gpus, "kbs = true\n");
+    // What vendors say about GPUs is the tenant's to keep beside the store: the protocol has no place for it.
+    let folder = world.broker_dir().join("endorsements");
+    std::fs::create_dir_all(&folder).unwrap();
+    let published = gpus.evidence(&[0; 32]).unwrap();
+    let manifests = published.manifests.iter().map(|manifest| manifest.xml.clone().into_bytes());
+    for (number, value) in manifests.chain(published.ocsp_responses.clone()).enumerate() {
+        std::fs::write(folder.join(format!("{number}")), value).unwrap();
+    }
+    let mut client = Client::new(&world);
+    let challenge = |client: &Client<'_>, nonce: &str| {
+        let hashed = sorted(&json!({"nonce": nonce, "tee-pubkey": client.jwk()}));
+        <[u8; 32]>::try_from(&crypto::sha384(hashed.as_bytes())[..32]).unwrap()
+    };
+    let additional = |nonce: &[u8; 32]| {
+        let list: Value = serde_json::from_str(&gpus.evidence(nonce).unwrap().to_json().unwrap()).unwrap();
+        json!({"nvidia": {"device_evidence_list": list}}).to_string()
+    };
+
     let nonce = client.auth().await;
-    let mut body = client.attestation(&nonce);
-    body["tee-evidence"]["additional_evidence"] = r#"{"nvidia":{}}"#.into();
-    let (_, answer) = client.send("POST", "attest", body.to_string()).await;
-    assert!(answer["detail"].as_str().unwrap().contains("additional"), "{answer}");
+    let shown = additional(&challenge(&client, &nonce));
+    let body = client.attestation_with(&nonce, &shown).to_string();
+    let (status, answer) = client.send("POST", "attest", body).await;
+    assert_eq!(status, 200, "{answer}");
+    let payload = answer["token"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    for (name, gpu) in [("gpu0", &gpus.gpus()[0]), ("gpu1", &gpus.gpus()[1])] {
+        let shown = &claims["submods"][name]["ear.veraison.annotated-evidence"]["nvidia"];
+        assert_eq!(shown["ueid"], gpu.ueid(), "{name}");
+    }
+    assert_eq!(client.resource("llama/model-key/3").await.0, 200);
+
+    for (defect, shown, reason) in [
+        ("devices that answered another challenge", additional(&[9; 32]), "NONCE"),
+        ("no devices", String::new(), "PLATFORM_NOT_ALLOWED"),
+    ] {
+        let nonce = client.auth().await;
+        let body = client.attestation_with(&nonce, &shown).to_string();
+        let (status, answer) = client.send("POST", "attest", body).await;
+        assert_eq!(status, 401, "{defect}");
+        assert!(answer["detail"].as_str().unwrap().contains(reason), "{defect}: {answer}");
+    }
 }
 
 #[tokio::test]

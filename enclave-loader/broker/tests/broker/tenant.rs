@@ -12,7 +12,7 @@ use strongroom_channel::cose::SigningKey;
 use strongroom_channel::deployment::DeploymentId;
 use strongroom_channel::trust_file;
 
-use crate::world::{Instance, NOW, World, seal_model, send, vendor};
+use crate::world::{Instance, NOW, World, gpu_vendor, seal_model, send, vendor};
 
 fn options(environment: Environment, anchor: bool) -> InitOptions {
     InitOptions {
@@ -146,7 +146,8 @@ fn a_trust_file_says_what_the_policy_and_the_deposits_say_and_its_sequence_rises
     assert_eq!(file.models.len(), 1, "only what the policy names");
     assert_eq!(file.models[0].model_id, world.model.model_id);
     assert_eq!(file.models[0].least_version, 2);
-    assert_eq!(file.development_anchors, [vendor().root_certificate_der().to_vec()]);
+    let roots = [vendor().root_certificate_der(), gpu_vendor().device_root_certificate_der()];
+    assert_eq!(file.development_anchors[..2], roots.map(<[u8]>::to_vec));
     assert_eq!(file.not_after, UnixTime::from_secs(NOW + 30 * 86_400));
     let second = world.broker.export_trust(&TrustOptions { valid_days: 1, hints: vec!["https://a".into()] }).unwrap();
     let file = trust_file::verify(&second, &world.broker.trust_root(), 1, now).unwrap();

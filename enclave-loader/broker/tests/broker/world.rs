@@ -20,7 +20,7 @@ use strongroom_enclave_loader::release::{
     WantedModel, interpret,
 };
 use strongroom_enclave_loader::{SealOptions, SealedSummary, open_manifest, seal};
-use strongroom_simulated_platform::{Product, SimulatedAmd, SimulatedDevice, launch_measurement};
+use strongroom_simulated_platform::{Product, SimulatedAmd, SimulatedDevice, SimulatedNvidia, launch_measurement};
 use tower::ServiceExt as _;
 
 /// 2026-11-21T10:00:00Z, the day of the published development root.
@@ -31,6 +31,11 @@ pub(crate) const MODEL_BYTES: &[u8] = b"weights-7f1e-that-must-not-leak";
 pub(crate) fn vendor() -> &'static SimulatedAmd {
     static VENDOR: OnceLock<SimulatedAmd> = OnceLock::new();
     VENDOR.get_or_init(|| SimulatedAmd::published(Product::Genoa, NOW).unwrap())
+}
+
+pub(crate) fn gpu_vendor() -> &'static SimulatedNvidia {
+    static VENDOR: OnceLock<SimulatedNvidia> = OnceLock::new();
+    VENDOR.get_or_init(|| SimulatedNvidia::published(NOW).unwrap())
 }
 
 pub(crate) struct World {
@@ -67,7 +72,11 @@ impl World {
             kek_file: None,
             development_anchors: match environment {
                 Environment::Production => Vec::new(),
-                Environment::Development => vec![vendor().root_certificate_der().to_vec()],
+                Environment::Development => vec![
+                    vendor().root_certificate_der().to_vec(),
+                    gpu_vendor().device_root_certificate_der().to_vec(),
+                    gpu_vendor().manifest_root_certificate_der().to_vec(),
+                ],
             },
         };
         let broker = Broker::init_with_clock(&dir.path().join("broker"), options, clock.clone()).unwrap();
