@@ -3,6 +3,7 @@
 mod accepted;
 mod defects_of_the_evidence;
 mod defects_of_the_instance;
+mod devices;
 mod every_bit;
 mod scene;
 mod vectors;
