@@ -14,7 +14,7 @@ if (!vectors) {
 }
 
 // Sets that must be there, so that a moved folder does not pass as nothing to do.
-const REQUIRED = ["azure", "session", "sgx", "simulated-azure", "simulated-snp", "simulated-tdx", "snp", "tdx"];
+const REQUIRED = ["azure", "nvidia", "session", "sgx", "simulated-azure", "simulated-nvidia", "simulated-snp", "simulated-tdx", "snp", "tdx"];
 // Where a vector's evidence lies when its expected.json does not say.
 const EVIDENCE = ["report.bin", "quote.bin", "evidence.json"];
 

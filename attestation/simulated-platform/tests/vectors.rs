@@ -11,10 +11,10 @@ use std::{
 };
 
 use strongroom_attestation::{AttestationResult, Examination, Policy, UnixTime, examine};
-use strongroom_simulated_platform::{AzureFault, Fault, Product, QuoteFormat, ReportVersion, TdxFault};
+use strongroom_simulated_platform::{AzureFault, Fault, NvidiaFault, Product, QuoteFormat, ReportVersion, TdxFault};
 use vector::{Expected, OneOrMore};
 
-const PLATFORMS: [&str; 3] = ["snp", "tdx", "azure"];
+const PLATFORMS: [&str; 4] = ["snp", "tdx", "azure", "nvidia"];
 
 #[test]
 fn every_vector_gives_the_expected_code() {
@@ -58,6 +58,8 @@ fn there_is_a_vector_for_every_fault_and_every_variant() {
     complete("tdx", tdx.collect(), QuoteFormat::ALL.len() + 4);
     let azure = AzureFault::ALL.iter().map(|fault| (fault.name(), fault.expected_code()));
     complete("azure", azure.collect(), 2 * (4 + 1));
+    let nvidia = NvidiaFault::ALL.iter().map(|fault| (fault.name(), fault.expected_code()));
+    complete("nvidia", nvidia.collect(), 4);
 }
 
 fn complete(platform: &str, faults: Vec<(&str, &str)>, variants: usize) {

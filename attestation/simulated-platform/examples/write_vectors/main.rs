@@ -1,4 +1,4 @@
-//! Writes `tests/vectors/simulated-snp`, `-tdx` and `-azure` anew: every accepted variant and
+//! Writes `tests/vectors/simulated-snp`, `-tdx`, `-azure` and `-nvidia` anew: every accepted variant and
 //! every fault of the catalogue, signed with the published development keys at a fixed clock.
 //!
 //! RSASSA-PSS and ECDSA are randomised, so each run changes the bytes; the expected codes
@@ -6,6 +6,7 @@
 //! `cargo run -p strongroom-simulated-platform --example write_vectors -- tdx azure`
 
 mod azure;
+mod nvidia;
 mod set;
 mod snp;
 mod tdx;
@@ -21,14 +22,15 @@ const REPORT_DATA: [u8; 64] = *b"The report data that the verifier asked for, si
 fn main() -> Result<(), Box<dyn Error>> {
     let platforms: Vec<String> = env::args().skip(1).collect();
     if platforms.is_empty() {
-        return Err("which platforms? snp, tdx, azure".into());
+        return Err("which platforms? snp, tdx, azure, nvidia".into());
     }
     for platform in &platforms {
         let number = match platform.as_str() {
             "snp" => snp::write()?,
             "tdx" => tdx::write()?,
             "azure" => azure::write()?,
-            other => return Err(format!("{other} is no platform: snp, tdx, azure").into()),
+            "nvidia" => nvidia::write()?,
+            other => return Err(format!("{other} is no platform: snp, tdx, azure, nvidia").into()),
         };
         println!("{number} vectors in {}", vector::folder(platform).display());
     }
