@@ -218,7 +218,7 @@ impl Endorsements {
         if pem::is_pem(bytes) {
             let objects = pem::objects(bytes)?;
             if objects.first().and_then(|first| Certificate::parse(first).ok()).is_some_and(|it| nvidia::is_leaf(&it)) {
-                return self.keep_device_chain(device_chain(&objects)?);
+                return self.keep_device_chain(device_chain(bytes)?);
             }
             for der in objects {
                 self.add_der(&der)?;
@@ -322,8 +322,9 @@ impl Endorsements {
     }
 }
 
-/// The certificates of a device's PEM text, in its order.
-pub(crate) fn device_chain(objects: &[Vec<u8>]) -> Result<Vec<Certificate>, Refusal> {
+/// The certificates of a device's PEM text, in its order; nothing else may be in it, as devices write it.
+pub(crate) fn device_chain(text: &[u8]) -> Result<Vec<Certificate>, Refusal> {
+    let objects = pem::certificates_only(text)?;
     let read = |der: &Vec<u8>| {
         Certificate::parse(der).map_err(|error| malformed(format!("a certificate of a device: {error}")))
     };

@@ -57,7 +57,7 @@ fn device(entry: &Value, outer: &Map<String, Value>) -> Result<Device, Refusal> 
     if !pem::is_pem(&certificate) {
         return Err(malformed("field \"certificate\" is no PEM text".to_owned()));
     }
-    let chain = device_chain(&pem::objects(&certificate)?)?;
+    let chain = device_chain(&certificate)?;
     let architecture = field("arch").map(architecture).transpose()?;
     let nonce = field("nonce").map(nonce).transpose()?;
     Ok(Device { report, chain: Some(chain), architecture, nonce })
