@@ -141,9 +141,7 @@ mod tests {
         let shown: Vec<_> = device
             .certificates
             .iter()
-            .map(|hint| {
-                (hint.subject.as_str(), hex::encode(hint.request.serial()), hint.revocation_list.as_deref())
-            })
+            .map(|hint| (hint.subject.as_str(), hex::encode(hint.request.serial()), hint.revocation_list.as_deref()))
             .collect();
         assert_eq!(
             shown,
