@@ -9,6 +9,10 @@ use crate::nvidia_vendor::{AUGUST, DRIVER, FIRMWARE, device, list, status_of_chi
 use crate::vendor::{Behaviour, Vendor, vector};
 use crate::{Stage, failed, settings, source, want};
 
+fn impatient(settings: &mut strongroom_endorsements::Settings) {
+    settings.patience = Duration::ZERO;
+}
+
 async fn got(stage: &Stage, files: &[Vec<u8>], purpose: Purpose) -> Collateral {
     let Submission { devices, endorsements, .. } = submission(files);
     stage.source.for_devices(&devices, &endorsements, stage.clock.now(), purpose).await
@@ -48,7 +52,7 @@ fn a_device_needs_its_manifests_and_the_status_of_its_certificates() {
 
 #[tokio::test]
 async fn what_a_device_needs_is_fetched_once() {
-    let stage = Stage::at(AUGUST, |_| {}).await;
+    let stage = Stage::at(AUGUST, impatient).await;
     let collateral = got(&stage, &device(), Purpose::Verify).await;
     let wanted: Vec<String> =
         [DRIVER, FIRMWARE].map(str::to_owned).into_iter().chain(statuses().iter().map(Want::to_string)).collect();
@@ -83,7 +87,7 @@ async fn lists_stand_in_for_a_responder_that_is_down() {
 
 #[tokio::test]
 async fn what_is_given_is_not_asked_for() {
-    let stage = Stage::at(AUGUST, |_| {}).await;
+    let stage = Stage::at(AUGUST, impatient).await;
     let [report, chain] = device();
     let files = [report, chain, list("NVIDIA Device Identity CA"), list("NVIDIA GH100 Identity")];
     let collateral = got(&stage, &files, Purpose::Verify).await;
@@ -134,7 +138,7 @@ fn a_check_lacks_or_blames_the_items_that_it_is_about() {
 #[tokio::test]
 #[ignore = "the readers of manifests and of OCSP answers are on branches of their own"]
 async fn the_verifier_accepts_a_device_with_what_was_fetched_for_it() {
-    let stage = Stage::at(AUGUST, |_| {}).await;
+    let stage = Stage::at(AUGUST, impatient).await;
     let collateral = got(&stage, &device(), Purpose::Verify).await;
     // The second round: two signers, their authority and the one above it. Nothing that was captured is about them.
     let codes: Vec<_> = collateral.missing.iter().map(|error| error.code()).collect();

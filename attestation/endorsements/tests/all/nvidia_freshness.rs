@@ -51,7 +51,7 @@ async fn a_status_is_fetched_again_at_half_of_its_time_and_ends_with_it() {
 
 #[tokio::test]
 async fn who_judges_as_of_then_is_served_what_was_good_then() {
-    let stage = Stage::at(AUGUST, |_| {}).await;
+    let stage = Stage::at(AUGUST, impatient).await;
     let status = want(&status_of_chip());
     stage.source.get(&status).await.unwrap();
     stage.clock.advance_days(30);
@@ -69,7 +69,7 @@ async fn who_judges_as_of_then_is_served_what_was_good_then() {
 
 #[tokio::test]
 async fn manifests_are_fetched_weekly_and_lists_daily() {
-    let stage = Stage::at(AUGUST, |_| {}).await;
+    let stage = Stage::at(AUGUST, impatient).await;
     let (manifest, list) = (want(DRIVER), want("nvidia/crl/l1-root"));
     stage.source.get(&manifest).await.unwrap();
     stage.source.get(&list).await.unwrap();

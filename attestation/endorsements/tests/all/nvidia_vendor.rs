@@ -33,7 +33,9 @@ pub(crate) fn published(path: &str) -> Option<Vec<u8>> {
 
 /// RFC 6960 A.1: the request in the path. It ends with the serial number.
 fn status(path: &str) -> Option<Vec<u8>> {
-    let base64 = path.strip_prefix('/')?.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=");
+    // A whole request, without a slash of its own.
+    let request = path.strip_prefix('/').filter(|request| request.starts_with('M') && !request.contains('/'))?;
+    let base64 = request.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=");
     let request = STANDARD.decode(base64).ok()?;
     let is_about = |serial: &str| request.ends_with(&hex::decode(serial).unwrap());
     Some(match () {
