@@ -222,12 +222,18 @@ pub(crate) fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     [header_of(tag::SEQUENCE, numbers.len()), numbers].concat()
 }
 
-fn unsigned(number: &[u8]) -> Vec<u8> {
+/// Writes an INTEGER that is not negative, from its big-endian bytes.
+pub(crate) fn unsigned(number: &[u8]) -> Vec<u8> {
     let start = number.iter().position(|byte| *byte != 0).unwrap_or(number.len());
     let significant = number.get(start..).unwrap_or_default();
     let sign: &[u8] = if significant.first().is_none_or(|byte| *byte >= 0x80) { &[0] } else { &[] };
     let length = sign.len().saturating_add(significant.len());
     [header_of(tag::INTEGER, length).as_slice(), sign, significant].concat()
+}
+
+/// Writes one element. Values of more than 64 KiB do not occur here.
+pub(crate) fn element(tag: u8, value: &[u8]) -> Vec<u8> {
+    [header_of(tag, value.len()).as_slice(), value].concat()
 }
 
 fn header_of(tag: u8, length: usize) -> Vec<u8> {

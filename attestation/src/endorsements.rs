@@ -58,6 +58,17 @@ pub enum Endorsement<'a> {
     RevocationList(&'a [u8]),
     /// An OCSP response, DER.
     OcspResponse(&'a [u8]),
+    /// NVIDIA's manifest of a driver or of a firmware.
+    Manifest {
+        /// The chip, for example "GH100".
+        product: &'a str,
+        /// The driver's or firmware's version, as devices report it.
+        version: &'a str,
+        /// Since when its signer's certificate is valid.
+        issued: UnixTime,
+        /// The earliest end of its certificates.
+        expires: UnixTime,
+    },
     /// Intel's TCB info for TDX.
     TdxTcbInfo {
         /// The kind of platform.
@@ -146,7 +157,15 @@ impl Endorsements {
             issued: identity.fields.issue_date,
             expires: identity.fields.next_update,
         });
-        certificates.chain(lists).chain(responses).chain(tcb_infos).chain(identities)
+        let manifests = self.manifests.iter().filter_map(|manifest| {
+            Some(Endorsement::Manifest {
+                product: manifest.product(),
+                version: manifest.colloquial_version(),
+                issued: manifest.certificates().first()?.not_before,
+                expires: manifest.certificates().iter().map(|certificate| certificate.not_after).min()?,
+            })
+        });
+        certificates.chain(lists).chain(responses).chain(tcb_infos).chain(identities).chain(manifests)
     }
 
     pub(crate) fn certificates(&self) -> &[Certificate] {

@@ -79,9 +79,9 @@ pub use examine::{AttestationResult, Examination, Status, examine};
 pub use expected::Expected;
 pub use hex_bytes::HexBytes;
 pub use nvidia::{
-    Architecture, Device, DeviceAppraisal, DeviceClaims, DeviceEvidence, DeviceMode, DeviceSetClaims, DeviceVerdict,
-    LinkedDevice, ManifestClaims, Measurement, NvidiaPolicy, RemoteServicePolicy, SpdmReport, authenticate_manifest,
-    verify_devices, verify_devices_remembering, verify_without_devices,
+    Architecture, Device, DeviceAppraisal, DeviceClaims, DeviceEvidence, DeviceHint, DeviceMode, DeviceSetClaims,
+    DeviceVerdict, LinkedDevice, ManifestClaims, Measurement, NvidiaPolicy, RemoteServicePolicy, SpdmReport,
+    StatusHint, authenticate_manifest, verify_devices, verify_devices_remembering, verify_without_devices,
 };
 pub use policy::{PlatformIdentity, Policy, PolicyError};
 pub use remembered::Remembered;
@@ -95,3 +95,4 @@ pub use trust_anchors::{DevelopmentAnchors, HardwareAnchors};
 pub use unix_time::UnixTime;
 pub use verdict::Verdict;
 pub use verify::{Appraisal, verify, verify_remembering};
+pub use x509::OcspRequest;

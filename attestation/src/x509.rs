@@ -2,11 +2,13 @@
 
 mod certificate;
 mod name;
+mod ocsp_request;
 mod ocsp_response;
 mod revocation_list;
 
 pub(crate) use certificate::{Certificate, Extension, PublicKey, SignatureAlgorithm};
 pub(crate) use name::Name;
+pub use ocsp_request::OcspRequest;
 pub(crate) use ocsp_response::{CertStatus, OcspResponse};
 pub(crate) use revocation_list::RevocationList;
 
@@ -33,6 +35,7 @@ pub(crate) mod oid {
     pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1D, 19];
     pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1D, 15];
     pub(crate) const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1D, 17];
+    pub(crate) const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1D, 31];
     pub(crate) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1D, 32];
     pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1D, 37];
     pub(crate) const OCSP_SIGNING: &[u8] = &[0x2B, 6, 1, 5, 5, 7, 3, 9];

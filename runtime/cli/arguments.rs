@@ -50,7 +50,7 @@ pub(crate) enum Command {
     #[cfg(feature = "client")]
     #[command(subcommand)]
     Measure(crate::measure::Measure),
-    /// What CPU vendors publish: fetch it ahead, carry it to sites without a network.
+    /// What vendors publish: fetch it ahead, carry it to sites without a network.
     #[cfg(feature = "client")]
     #[command(subcommand)]
     Collateral(crate::collateral::Collateral),

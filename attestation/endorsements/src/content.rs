@@ -5,7 +5,9 @@ use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 use strongroom_attestation::{HexBytes, Product, UnixTime};
 
+use crate::exchange::{NoReply, Reply};
 use crate::item::{Artefact, Role};
+use crate::nvidia::{self, StatusRefusal};
 use crate::want::{Evaluation, KeyKind, PckCa, Vcek, Want};
 use crate::x509::{self, Certificate};
 
@@ -17,24 +19,52 @@ const MAX_CHAIN: usize = 32 * 1024;
 /// What an item says of itself; unproved until the verifier has checked it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Description {
-    /// The subject of the certificate, the issuer of the list, or the id of Intel's object.
+    /// The subject of the certificate, the issuer of the list, the id of Intel's object; of NVIDIA's manifest what it
+    /// is about, of an OCSP answer the certificate.
     pub subject: String,
-    /// thisUpdate, issueDate or notBefore.
+    /// thisUpdate, issueDate or notBefore; of a manifest its signer's notBefore.
     pub issued: UnixTime,
     /// nextUpdate or notAfter, the earliest of the object and its chain; `None` where none is said.
     pub expires: Option<UnixTime>,
     /// tcbEvaluationDataNumber of Intel's objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<u32>,
+    /// SHA-256 of a manifest, which is what a policy pins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<HexBytes<32>>,
+    /// What an OCSP answer says of the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
 }
 
-/// The artefacts in an answer for `want`: the body, and for most of Intel's items the issuer chain from its header.
+impl Description {
+    /// Of an item without more than a name and dates.
+    pub(crate) fn of(subject: String, issued: UnixTime, expires: Option<UnixTime>) -> Description {
+        Description { subject, issued, expires, evaluation: None, sha256: None, status: None }
+    }
+}
+
+/// The artefacts in a service's reply for `want`: what the body holds, and for most of Intel's items the issuer chain
+/// from its header.
 ///
 /// # Errors
-/// A sentence that says what is wrong with the answer.
-pub(crate) fn artefacts(want: &Want, body: Vec<u8>, headers: &HeaderMap) -> Result<Vec<Artefact>, String> {
+/// The service says in its own way that it has none, or a sentence that says what is wrong with the reply.
+pub(crate) fn artefacts(want: &Want, Reply { body, headers }: Reply) -> Result<Vec<Artefact>, NoReply> {
+    if matches!(want, Want::NvidiaStatus { .. })
+        && let Some(refusal) = nvidia::status_refusal(&body)
+    {
+        return Err(match refusal {
+            StatusRefusal::Never => NoReply::Absent,
+            StatusRefusal::Later(word) => NoReply::Failed { why: format!("answered {word}"), retry_after: None },
+        });
+    }
+    parts(want, body, &headers).map_err(NoReply::of_content)
+}
+
+fn parts(want: &Want, body: Vec<u8>, headers: &HeaderMap) -> Result<Vec<Artefact>, String> {
     let body = match want {
         Want::IntelPckCrl { .. } | Want::IntelRootCrl => without_hex(body),
+        Want::NvidiaManifest { id } => nvidia::manifest_from_answer(id, &body)?,
         _ => body,
     };
     let mut artefacts = vec![Artefact { role: Role::Object, bytes: body }];
@@ -84,6 +114,9 @@ pub(crate) fn describe_object(want: &Want, bytes: &[u8]) -> Result<Description, 
         Want::IntelQeIdentity { evaluation } => describe_identity(*evaluation, bytes),
         Want::IntelPckCrl { ca } => describe_list(pck_ca_name(*ca), bytes),
         Want::IntelRootCrl => describe_list("Intel SGX Root CA", bytes),
+        Want::NvidiaManifest { id } => nvidia::describe_manifest(id, bytes),
+        Want::NvidiaStatus { request } => nvidia::describe_status(request, bytes),
+        Want::NvidiaCrl { list } => nvidia::describe_list(*list, bytes),
     }
 }
 
@@ -106,12 +139,7 @@ fn describe_vcek(vcek: &Vcek, bytes: &[u8]) -> Result<Description, String> {
             return Err(format!("the certificate is for another firmware, wanted {tcb}"));
         }
     }
-    Ok(Description {
-        subject: certificate.common_name.clone(),
-        issued: certificate.not_before,
-        expires: Some(certificate.not_after),
-        evaluation: None,
-    })
+    Ok(Description::of(certificate.common_name.clone(), certificate.not_before, Some(certificate.not_after)))
 }
 
 fn describe_chain(product: Product, kind: KeyKind, bytes: &[u8]) -> Result<Description, String> {
@@ -122,12 +150,7 @@ fn describe_chain(product: Product, kind: KeyKind, bytes: &[u8]) -> Result<Descr
     };
     named(Some(first), &intermediate)?;
     named(Some(root), &format!("ARK-{product}"))?;
-    Ok(Description {
-        subject: intermediate,
-        issued: first.not_before,
-        expires: Some(first.not_after.min(root.not_after)),
-        evaluation: None,
-    })
+    Ok(Description::of(intermediate, first.not_before, Some(first.not_after.min(root.not_after))))
 }
 
 fn describe_list(issuer: &str, bytes: &[u8]) -> Result<Description, String> {
@@ -135,7 +158,7 @@ fn describe_list(issuer: &str, bytes: &[u8]) -> Result<Description, String> {
     if list.issuer != issuer {
         return Err(format!("a revocation list of \"{}\", wanted one of \"{issuer}\"", list.issuer));
     }
-    Ok(Description { subject: list.issuer, issued: list.this_update, expires: list.next_update, evaluation: None })
+    Ok(Description::of(list.issuer, list.this_update, list.next_update))
 }
 
 /// The envelope of TCB info, version 3. Intel signs the text of `tcbInfo`, so the artefact stays as it came.
@@ -203,12 +226,9 @@ impl Common {
             }
             _ => {}
         }
-        Ok(Description {
-            subject: id.to_owned(),
-            issued: self.issue_date,
-            expires: Some(self.next_update),
-            evaluation: Some(number),
-        })
+        let mut description = Description::of(id.to_owned(), self.issue_date, Some(self.next_update));
+        description.evaluation = Some(number);
+        Ok(description)
     }
 }
 
@@ -242,7 +262,13 @@ fn chain_headers(want: &Want) -> Option<&'static [&'static str]> {
         Want::IntelTcbInfo { .. } => Some(&["TCB-Info-Issuer-Chain", "SGX-TCB-Info-Issuer-Chain"]),
         Want::IntelQeIdentity { .. } => Some(&["SGX-Enclave-Identity-Issuer-Chain"]),
         Want::IntelPckCrl { .. } => Some(&["SGX-PCK-CRL-Issuer-Chain"]),
-        Want::AmdVcek(_) | Want::AmdChain { .. } | Want::AmdCrl { .. } | Want::IntelRootCrl => None,
+        Want::AmdVcek(_)
+        | Want::AmdChain { .. }
+        | Want::AmdCrl { .. }
+        | Want::IntelRootCrl
+        | Want::NvidiaManifest { .. }
+        | Want::NvidiaStatus { .. }
+        | Want::NvidiaCrl { .. } => None,
     }
 }
 

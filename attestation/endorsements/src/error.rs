@@ -55,6 +55,21 @@ impl FetchError {
         }
     }
 
+    /// The same error, and beside it what was wrong with files of one's own that were looked at first. These are in the
+    /// way until somebody mends them, so that the item is not absent but unavailable.
+    pub(crate) fn beside(self, mut faults: Vec<String>) -> FetchError {
+        if faults.is_empty() {
+            return self;
+        }
+        let (want, retry_after) = (self.want().clone(), self.retry_after().unwrap_or_default());
+        match self {
+            FetchError::Unavailable { causes, .. } => faults.extend(causes),
+            FetchError::NotFound { asked, .. } => faults.push(format!("not known at {}", asked.join(", "))),
+            FetchError::NotCached { .. } => faults.push("not in the cache, and fetching is off".to_owned()),
+        }
+        FetchError::Unavailable { want, retry_after, causes: faults }
+    }
+
     /// When trying again can help; `None` where time alone will not.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -91,6 +106,13 @@ pub enum WantError {
     /// The text names nothing that a vendor publishes.
     #[error("\"{0}\" names nothing that a vendor publishes")]
     Text(String),
+}
+
+impl WantError {
+    /// That `text` names nothing, shown as far as it may be.
+    pub(crate) fn text(text: &str) -> WantError {
+        WantError::Text(text.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect())
+    }
 }
 
 /// Why an address cannot be a mirror.

@@ -104,7 +104,13 @@ impl Collateral {
         self.answers.iter().try_for_each(|answer| answer.item.add_to(endorsements))
     }
 
-    fn take(&mut self, got: Result<Answer, FetchError>) {
+    /// Adds what was got for something else.
+    pub fn extend(&mut self, other: Collateral) {
+        self.answers.extend(other.answers);
+        self.missing.extend(other.missing);
+    }
+
+    pub(crate) fn take(&mut self, got: Result<Answer, FetchError>) {
         match got {
             Ok(answer) => self.answers.push(answer),
             Err(error) => self.missing.push(error),

@@ -29,6 +29,13 @@ pub(crate) enum NoReply {
     Failed { why: String, retry_after: Option<Duration> },
 }
 
+impl NoReply {
+    /// A whole answer, and not what was asked for; `why` says in a sentence what is wrong with it.
+    pub(crate) fn of_content(why: String) -> NoReply {
+        NoReply::Failed { why: format!("answered something else: {why}"), retry_after: None }
+    }
+}
+
 /// The HTTP client. Where `proxy` says so it goes through the proxies that the environment names.
 pub(crate) fn client(proxy: bool) -> Result<Client, reqwest::Error> {
     let within_host = redirect::Policy::custom(|attempt| {

@@ -21,7 +21,8 @@ const MAX_URL: usize = 2048;
 pub struct Artefact {
     /// What they are to the item.
     pub role: Role,
-    /// As they came: DER, PEM or JSON. Lists that a cache gave as hexadecimal text are DER here.
+    /// As they came: DER, PEM, JSON or XML. Lists that a cache gave as hexadecimal text are DER here, and manifests are
+    /// out of the JSON around them.
     pub bytes: Vec<u8>,
 }
 
@@ -128,7 +129,13 @@ impl TryFrom<ItemJson> for Item {
 
     fn try_from(json: ItemJson) -> Result<Item, String> {
         let want: Want = json.want.parse().map_err(|error: crate::WantError| error.to_string())?;
-        let is_url = reqwest::Url::parse(&json.url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        // A manifest can be from a folder, which is not told.
+        let may_be_file = matches!(want, Want::NvidiaManifest { .. });
+        let is_url = reqwest::Url::parse(&json.url).is_ok_and(|url| match url.scheme() {
+            "http" | "https" => true,
+            "file" => may_be_file,
+            _ => false,
+        });
         if !is_url || json.url.len() > MAX_URL {
             return Err(format!("{want}: the url is none"));
         }

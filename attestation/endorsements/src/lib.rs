@@ -1,4 +1,4 @@
-//! What CPU vendors publish about their chips: fetched, cached, carried to sites without a network.
+//! What vendors of processors and GPUs publish about their chips: fetched, cached, carried to sites without a network.
 //!
 //! ```text
 //! Want ──► CollateralSource ──► cache: a file an item ──► Answer { artefacts, Fresh | Cached | Stale }
@@ -15,6 +15,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod age;
 mod backoff;
 mod bundle;
 mod cache;
@@ -26,6 +27,7 @@ mod exchange;
 mod item;
 mod judgement;
 mod mirror;
+mod nvidia;
 mod snp;
 mod source;
 mod want;
@@ -39,5 +41,6 @@ pub use error::{BundleError, FetchError, MirrorError, WantError};
 pub use evidence::{Alternative, Collateral, evidence_wants, not_given};
 pub use item::{Artefact, Item, Role};
 pub use mirror::{Mirror, Mirrors, Pace};
+pub use nvidia::{DeviceWants, ManifestId, NvidiaList, Purpose, StatusWant, device_wants, manifest_wants};
 pub use source::{Answer, CollateralSource, Freshness, Settings};
 pub use want::{Evaluation, KeyKind, PckCa, Vcek, Want};

@@ -1,11 +1,13 @@
 //! Where each want is fetched: the vendors' public services, a local PCCS, or mirrors of either.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
 use strongroom_attestation::Product;
 
 use crate::error::MirrorError;
+use crate::nvidia;
 use crate::want::{Evaluation, KeyKind, Vcek, Want};
 
 /// AMD's key distribution service.
@@ -14,6 +16,12 @@ const AMD: &str = "https://kdsintf.amd.com";
 const INTEL: &str = "https://api.trustedservices.intel.com";
 /// Where Intel publishes its root's revocation list; caching services have it beside the rest.
 const INTEL_CERTIFICATES: &str = "https://certificates.trustedservices.intel.com";
+/// NVIDIA's service of manifests.
+const NVIDIA_RIM: &str = "https://rim.attestation.nvidia.com";
+/// NVIDIA's OCSP responder. What it says is signed; it listens to plain http only.
+const NVIDIA_OCSP: &str = "http://ocsp.ndis.nvidia.com";
+/// Where NVIDIA publishes its revocation lists, likewise.
+const NVIDIA_CRL: &str = "http://crl.ndis.nvidia.com";
 /// AMD answers about one VCEK in ten seconds to one address, and 429 to what comes faster. Two at once are let
 /// through, so that a second candidate product need not wait.
 const AMD_PACE: Pace = Pace { interval: Duration::from_secs(10), burst: 2 };
@@ -25,6 +33,15 @@ pub struct Mirrors {
     pub amd: Vec<Mirror>,
     /// For Intel's items.
     pub intel: Vec<Mirror>,
+    /// For NVIDIA's manifests.
+    pub nvidia_rim: Vec<Mirror>,
+    /// For the status of NVIDIA's certificates.
+    pub nvidia_ocsp: Vec<Mirror>,
+    /// For NVIDIA's revocation lists.
+    pub nvidia_crl: Vec<Mirror>,
+    /// Folders with NVIDIA's manifests, `<ID>.xml` or `<ID>.swidtag`. They are asked before the cache and before any
+    /// service, and also where fetching is off: what their owner put there is what counts.
+    pub nvidia_rim_stores: Vec<PathBuf>,
 }
 
 impl Default for Mirrors {
@@ -32,11 +49,30 @@ impl Default for Mirrors {
     fn default() -> Mirrors {
         // Constants: a test holds that they are addresses.
         let public = |base: &str| Mirror::new(base).into_iter().collect();
-        Mirrors { amd: public(AMD), intel: public(INTEL) }
+        Mirrors {
+            amd: public(AMD),
+            intel: public(INTEL),
+            nvidia_rim: public(NVIDIA_RIM),
+            nvidia_ocsp: public(NVIDIA_OCSP),
+            nvidia_crl: public(NVIDIA_CRL),
+            nvidia_rim_stores: Vec::new(),
+        }
     }
 }
 
 impl Mirrors {
+    /// These services for everything, and no folder: a mirror that has the paths of all vendors.
+    pub fn all(mirrors: Vec<Mirror>) -> Mirrors {
+        Mirrors {
+            amd: mirrors.clone(),
+            intel: mirrors.clone(),
+            nvidia_rim: mirrors.clone(),
+            nvidia_ocsp: mirrors.clone(),
+            nvidia_crl: mirrors,
+            nvidia_rim_stores: Vec::new(),
+        }
+    }
+
     pub(crate) fn for_want(&self, want: &Want) -> &[Mirror] {
         match want {
             Want::AmdVcek(_) | Want::AmdChain { .. } | Want::AmdCrl { .. } => &self.amd,
@@ -44,6 +80,9 @@ impl Mirrors {
             | Want::IntelQeIdentity { .. }
             | Want::IntelPckCrl { .. }
             | Want::IntelRootCrl => &self.intel,
+            Want::NvidiaManifest { .. } => &self.nvidia_rim,
+            Want::NvidiaStatus { .. } => &self.nvidia_ocsp,
+            Want::NvidiaCrl { .. } => &self.nvidia_crl,
         }
     }
 }
@@ -128,7 +167,7 @@ fn joined(base: &Url, path: &str, query: Option<&str>) -> Url {
     url
 }
 
-/// Paths of AMD's KDS (57230) and of Intel's PCS and PCCS, version 4.
+/// Paths of AMD's KDS (57230), of Intel's PCS and PCCS, version 4, and of NVIDIA's services.
 fn path_and_query(want: &Want) -> (String, Option<String>) {
     match want {
         Want::AmdVcek(vcek) => vcek_path(vcek),
@@ -144,6 +183,9 @@ fn path_and_query(want: &Want) -> (String, Option<String>) {
         Want::IntelQeIdentity { evaluation } => ("/tdx/certification/v4/qe/identity".to_owned(), update(*evaluation)),
         Want::IntelPckCrl { ca } => ("/sgx/certification/v4/pckcrl".to_owned(), Some(format!("ca={ca}&encoding=der"))),
         Want::IntelRootCrl => ("/sgx/certification/v4/rootcacrl".to_owned(), None),
+        Want::NvidiaManifest { id } => (format!("/v1/rim/{id}"), None),
+        Want::NvidiaStatus { request } => (nvidia::status_path(request), None),
+        Want::NvidiaCrl { list } => (list.path(), None),
     }
 }
 
@@ -211,6 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn each_of_nvidias_services_has_its_path() {
+        let manifest = address(NVIDIA_RIM, "nvidia/rim/NV_GPU_DRIVER_GH100_550.90.07");
+        assert_eq!(manifest, "https://rim.attestation.nvidia.com/v1/rim/NV_GPU_DRIVER_GH100_550.90.07");
+        let list = address("http://m/nvidia/", "nvidia/crl/corim-l2-gb100");
+        assert_eq!(list, "http://m/nvidia/crl-corim/l2-gb100.crl");
+        // RFC 6960 A.1: base64, and nothing in it that a path would take for its own.
+        let text = format!("nvidia/ocsp/{}/{}/ff", "fb".repeat(48), "ff".repeat(48));
+        let status = address(NVIDIA_OCSP, &text);
+        let (_, request) = status.rsplit_once('/').unwrap();
+        assert!(status.starts_with("http://ocsp.ndis.nvidia.com/MH"), "{status}");
+        assert!(request.contains("%2B") && request.contains("%2F"), "{request}");
+        assert!(!request.contains('+') && !request.contains('='), "{request}");
+    }
+
+    #[test]
     fn the_root_list_is_elsewhere_at_intel_and_beside_the_rest_in_a_cache() {
         assert_eq!(address(INTEL, "intel/root-crl"), format!("{INTEL_CERTIFICATES}/IntelSGXRootCA.der"));
         let cache = address("https://pccs.example:8081/", "intel/root-crl");
@@ -228,5 +285,7 @@ mod tests {
         let (amd, intel) = (Mirrors::default().amd, Mirrors::default().intel);
         assert_eq!((amd.len(), amd[0].pace), (1, Some(AMD_PACE)));
         assert_eq!((intel.len(), intel[0].pace), (1, None));
+        let Mirrors { nvidia_rim, nvidia_ocsp, nvidia_crl, nvidia_rim_stores, .. } = Mirrors::default();
+        assert_eq!([nvidia_rim.len(), nvidia_ocsp.len(), nvidia_crl.len(), nvidia_rim_stores.len()], [1, 1, 1, 0]);
     }
 }

@@ -10,6 +10,7 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use reqwest::Client;
 use strongroom_attestation::UnixTime;
 
+use crate::age;
 use crate::backoff::{Hosts, Wait};
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -18,16 +19,13 @@ use crate::error::FetchError;
 use crate::exchange::{self, NoReply};
 use crate::item::Item;
 use crate::mirror::{Mirror, Mirrors};
+use crate::nvidia;
 use crate::want::Want;
 
 /// Rounds over the mirrors in one call.
 const MAX_ROUNDS: u32 = 3;
 /// How long "no such item" is believed: a chip's certificate can be published after its first report.
 const ABSENT_FOR: Duration = Duration::from_secs(10 * 60);
-/// How long an item is kept that had expired when the vendor gave it: a vendor that is late is not asked by each call.
-const LATE_FOR: Duration = Duration::from_secs(10 * 60);
-/// A fetch this far ahead of the clock tells that the clock was set back: the item's age is then unknown.
-const CLOCK_TOLERANCE_SECS: u64 = 5 * 60;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a source behaves.
@@ -46,11 +44,16 @@ pub struct Settings {
     pub patience: Duration,
     /// How old certificates may be before they are fetched again. They name a key and a firmware, and do not change.
     pub refresh_certificates: Duration,
-    /// How old revocation lists and Intel's objects may be before they are fetched again.
+    /// The same of NVIDIA's manifests, of which one name can be given to another document; at most that of certificates.
+    pub refresh_manifests: Duration,
+    /// How old revocation lists and Intel's objects may be before they are fetched again. An OCSP answer is
+    /// fetched again at half of its own time.
     pub refresh_lists: Duration,
     /// How long after its own expiry an item may still be served when the vendor is down. The verifier decides on
-    /// dates; by default nothing past them is handed out.
+    /// dates; by default nothing past them is handed out. An OCSP answer never is.
     pub past_expiry: Duration,
+    /// The time as of which somebody judges, where it is not now: an OCSP answer that had not ended then is handed out.
+    pub as_of: Option<UnixTime>,
     /// How old an item without an expiry may be and still be served.
     pub longest_age: Duration,
 }
@@ -64,8 +67,10 @@ impl Default for Settings {
             timeout: Duration::from_secs(10),
             patience: Duration::from_secs(5),
             refresh_certificates: DAY.saturating_mul(90),
+            refresh_manifests: DAY.saturating_mul(7),
             refresh_lists: DAY,
             past_expiry: Duration::ZERO,
+            as_of: None,
             longest_age: DAY.saturating_mul(30),
         }
     }
@@ -85,7 +90,7 @@ pub struct Answer {
 /// How young an answer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// The vendor gave it in this call.
+    /// The vendor, or a folder of manifests, gave it in this call.
     Fresh,
     /// It was fetched this long ago, and is not due yet.
     Cached {
@@ -178,14 +183,18 @@ impl CollateralSource {
 impl Inner {
     async fn answer(&self, want: Want) -> Result<Answer, FetchError> {
         let now = self.clock.now();
+        let (stored, faults) = self.from_stores(&want, now).await;
+        if let Some(item) = stored {
+            return Ok(self.fresh(item).await);
+        }
         let kept = self.load(&want).await;
         let age = |item: &Item| Duration::from_secs(now.saturating_secs_since(item.fetched_at));
         let kept = match kept {
-            Some(item) if !self.is_due(&item, now) => {
+            Some(item) if !age::is_due(&self.settings, &item, now) => {
                 let freshness = Freshness::Cached { age: age(&item) };
                 return Ok(Answer { item, freshness, not_kept: None });
             }
-            kept => kept.filter(|item| self.may_be_served(item, now)),
+            kept => kept.filter(|item| age::may_be_served(&self.settings, item, now)),
         };
         let fetched = match self.settings.offline {
             true => Err(FetchError::NotCached { want: want.clone() }),
@@ -196,16 +205,19 @@ impl Inner {
             }
         };
         match (fetched, kept) {
-            (Ok(item), _) => {
-                let not_kept = self.store(&item).await.err();
-                Ok(Answer { item, freshness: Freshness::Fresh, not_kept })
-            }
+            (Ok(item), _) => Ok(self.fresh(item).await),
             (Err(error), Some(item)) => {
                 let why = if self.settings.offline { "fetching is off".to_owned() } else { error.to_string() };
                 Ok(Answer { freshness: Freshness::Stale { age: age(&item), why }, item, not_kept: None })
             }
-            (Err(error), None) => Err(error),
+            (Err(error), None) => Err(error.beside(faults)),
         }
+    }
+
+    /// A new item, kept as far as that is possible.
+    async fn fresh(&self, item: Item) -> Answer {
+        let not_kept = self.store(&item).await.err();
+        Answer { item, freshness: Freshness::Fresh, not_kept }
     }
 
     /// Asks the mirrors in order until one gives a sound item. At most [`MAX_ROUNDS`] rounds, and at most `patience`
@@ -259,9 +271,12 @@ impl Inner {
         let url = mirror.address(want);
         let reply = exchange::ask(&self.http, self.clock.as_ref(), &url, self.settings.timeout).await;
         let item = reply.and_then(|reply| {
-            let artefacts = content::artefacts(want, reply.body, &reply.headers);
-            let item = artefacts.and_then(|parts| Item::new(want.clone(), url.to_string(), self.clock.now(), parts));
-            item.map_err(|why| NoReply::Failed { why: format!("answered something else: {why}"), retry_after: None })
+            let (now, artefacts) = (self.clock.now(), content::artefacts(want, reply)?);
+            let item = Item::new(want.clone(), url.to_string(), now, artefacts).map_err(NoReply::of_content)?;
+            match age::may_be_taken(&self.settings, &item, now) {
+                true => Ok(item),
+                false => Err(NoReply::of_content("a status that has ended".to_owned())),
+            }
         });
         match item {
             Ok(item) => {
@@ -292,27 +307,15 @@ impl Inner {
         absent.insert(want.clone(), (until, asked.to_vec()));
     }
 
-    /// Whether `item` should be fetched again.
-    fn is_due(&self, item: &Item, now: UnixTime) -> bool {
-        let refresh = match item.want {
-            Want::AmdVcek(_) | Want::AmdChain { .. } => self.settings.refresh_certificates,
-            _ => self.settings.refresh_lists,
-        };
-        let age = now.saturating_secs_since(item.fetched_at);
-        let from_the_future = item.fetched_at > now.saturating_add_secs(CLOCK_TOLERANCE_SECS);
-        let expired = item.description.expires.is_some_and(|expires| {
-            let was_expired = expires <= item.fetched_at;
-            expires <= now && !(was_expired && age < LATE_FOR.as_secs())
-        });
-        from_the_future || expired || age >= refresh.as_secs()
-    }
-
-    /// Whether `item` may be served when it cannot be fetched again.
-    fn may_be_served(&self, item: &Item, now: UnixTime) -> bool {
-        match item.description.expires {
-            Some(expires) => now < expires.saturating_add_secs(self.settings.past_expiry.as_secs()),
-            None => now.saturating_secs_since(item.fetched_at) <= self.settings.longest_age.as_secs(),
+    /// What a folder of manifests has for `want`, and what is wrong with the files there.
+    async fn from_stores(&self, want: &Want, now: UnixTime) -> (Option<Item>, Vec<String>) {
+        let folders = self.settings.mirrors.nvidia_rim_stores.clone();
+        if folders.is_empty() {
+            return (None, Vec::new());
         }
+        let want = want.clone();
+        // A task that could not run read nothing.
+        tokio::task::spawn_blocking(move || nvidia::from_stores(&want, &folders, now)).await.unwrap_or_default()
     }
 
     async fn load(&self, want: &Want) -> Option<Item> {

@@ -4,11 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
-use strongroom_attestation::{HexBytes, Product, Tcb};
+use strongroom_attestation::{HexBytes, OcspRequest, Product, Tcb};
 
 use crate::error::WantError;
+use crate::nvidia::{ManifestId, NvidiaList};
 
-/// One item that a CPU vendor publishes.
+/// One item that a vendor of processors or GPUs publishes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Want {
@@ -45,6 +46,21 @@ pub enum Want {
     },
     /// The revocation list of Intel's root.
     IntelRootCrl,
+    /// NVIDIA's manifest of what a driver or a firmware measures.
+    NvidiaManifest {
+        /// The name under which it is published.
+        id: ManifestId,
+    },
+    /// What NVIDIA's responder says of the revocation of one certificate.
+    NvidiaStatus {
+        /// The question, which the want's text determines to the last bit.
+        request: OcspRequest,
+    },
+    /// One of NVIDIA's revocation lists.
+    NvidiaCrl {
+        /// Which.
+        list: NvidiaList,
+    },
 }
 
 /// Names a VCEK: product line, hardware id and reported TCB, in the form that AMD's service takes.
@@ -135,6 +151,12 @@ impl fmt::Display for Want {
             Want::IntelQeIdentity { evaluation } => write!(f, "intel/td-qe-identity/{evaluation}"),
             Want::IntelPckCrl { ca } => write!(f, "intel/pck-crl/{ca}"),
             Want::IntelRootCrl => f.write_str("intel/root-crl"),
+            Want::NvidiaManifest { id } => write!(f, "nvidia/rim/{id}"),
+            Want::NvidiaStatus { request } => {
+                let (name, key) = (request.issuer_name_hash(), request.issuer_key_hash());
+                write!(f, "nvidia/ocsp/{name}/{key}/{}", hex::encode(request.serial()))
+            }
+            Want::NvidiaCrl { list } => write!(f, "nvidia/crl/{list}"),
         }
     }
 }
@@ -148,9 +170,7 @@ impl FromStr for Want {
         read(&parts)
             // One want, one text: upper-case digits or a leading zero would be a second file of the same thing.
             .filter(|want| want.to_string() == text)
-            .ok_or_else(|| {
-                WantError::Text(text.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect())
-            })
+            .ok_or_else(|| WantError::text(text))
     }
 }
 
@@ -176,6 +196,13 @@ fn read(parts: &[&str]) -> Option<Want> {
             ca: [PckCa::Platform, PckCa::Processor].into_iter().find(|known| known.as_str() == *ca)?,
         },
         ["intel", "root-crl"] => Want::IntelRootCrl,
+        ["nvidia", "rim", id] => Want::NvidiaManifest { id: ManifestId::new(id).ok()? },
+        ["nvidia", "ocsp", name, key, serial] => {
+            let serial = hex::decode(serial).ok()?;
+            let request = OcspRequest::new(HexBytes::from_hex(name)?, HexBytes::from_hex(key)?, serial)?;
+            Want::NvidiaStatus { request }
+        }
+        ["nvidia", "crl", list] => Want::NvidiaCrl { list: NvidiaList::from_name(list)? },
         _ => return None,
     })
 }
@@ -256,6 +283,9 @@ mod tests {
             Want::IntelQeIdentity { evaluation: Evaluation::Standard },
             Want::IntelPckCrl { ca: PckCa::Platform },
             Want::IntelRootCrl,
+            Want::NvidiaManifest { id: ManifestId::new("NV_GPU_DRIVER_GH100_550.90.07").unwrap() },
+            Want::NvidiaStatus { request: OcspRequest::new(HexBytes([1; 48]), HexBytes([2; 48]), [0xD6, 1]).unwrap() },
+            Want::NvidiaCrl { list: NvidiaList::CorimL2Gb100 },
         ];
         let keys: std::collections::BTreeSet<String> = wants.iter().map(Want::key).collect();
         assert_eq!(keys.len(), wants.len());
@@ -279,8 +309,17 @@ mod tests {
             "amd/vcek/Turin/0000000000000000/0000000000000000",
             "amd/vcek/Genoa/0707070707070707/0a00000000001954",
             "intel/root-crl/a/b/c/d/e/f/g",
+            "nvidia/rim/",
+            "nvidia/rim/..",
+            "nvidia/rim/NV_GPU/..",
+            "nvidia/crl/root",
+            "nvidia/crl/l1-root.crl",
+            &format!("nvidia/ocsp/{}/{}/00d6", "01".repeat(48), "02".repeat(48)),
+            &format!("nvidia/ocsp/{}/{}/D6", "01".repeat(48), "02".repeat(48)),
+            &format!("nvidia/ocsp/{}/{}/", "01".repeat(48), "02".repeat(48)),
+            &format!("nvidia/ocsp/{}/d6", "01".repeat(48)),
         ] {
-            assert_eq!(text.parse::<Want>(), Err(WantError::Text(text.to_owned())), "{text}");
+            assert_eq!(text.parse::<Want>(), Err(WantError::text(text)), "{text}");
         }
     }
 

@@ -56,6 +56,11 @@ pub(crate) fn certificates(bytes: &[u8]) -> Result<Vec<Certificate>, String> {
     if certificates.is_empty() { Err("no certificate".to_owned()) } else { Ok(certificates) }
 }
 
+/// The common name of who issued the certificate in `der`; `None` where it is no certificate.
+pub(crate) fn issuer_name(der: &[u8]) -> Option<String> {
+    X509::from_der(der).ok().map(|certificate| common_name(certificate.tbs_certificate().issuer()))
+}
+
 /// The one revocation list in `bytes`, PEM or DER. The verifier can read it too.
 pub(crate) fn revocation_list(bytes: &[u8]) -> Result<RevocationList, String> {
     readable_by_the_verifier(bytes)?;

@@ -71,7 +71,7 @@ pub(crate) fn authenticate(trail: &mut Trail, given: &Given<'_>) -> Option<Authe
 }
 
 /// What checks call each device: GPUs and switches are counted apart.
-fn labels(evidence: &DeviceEvidence) -> impl Iterator<Item = String> + '_ {
+pub(super) fn labels(evidence: &DeviceEvidence) -> impl Iterator<Item = String> + '_ {
     let (mut gpus, mut switches) = (0u8, 0u8);
     evidence.devices().iter().map(move |device| {
         let (kind, count) = if device.report.opaque.is_switch { ("switch", &mut switches) } else { ("GPU", &mut gpus) };
@@ -87,10 +87,7 @@ fn chain_of<'a>(trail: &mut Trail, given: &Given<'a>, device: &'a Device, label:
     let found = format!("{length} bytes, {} measurements", device.report.measurements().len());
     let wanted = "an SPDM 1.1 report with its request";
     trail.step(Check::pass(Code::Parse, format!("{label}: structure of the report"), wanted, found))?;
-    let chains = given.bag.device_chains();
-    let signs = |chain: &&Vec<Certificate>| chain.first().is_some_and(|leaf| device.report.is_signed_by(leaf).is_ok());
-    // One that did not sign still says more than none: its refusal names it.
-    let chain = device.chain.as_ref().or_else(|| chains.iter().find(signs)).or(chains.first());
+    let chain = given_chain(given.bag, device);
     let Some(chain) = chain.filter(|chain| chain.first().is_some_and(chain::is_leaf)) else {
         let found = match chain {
             Some(_) => "certificates that do not begin with one of such a key",
@@ -101,6 +98,14 @@ fn chain_of<'a>(trail: &mut Trail, given: &Given<'a>, device: &'a Device, label:
         return None;
     };
     chain::authenticate(trail, label, chain, given.anchored, given.now)
+}
+
+/// The certificates that came with a report, or those in the bag whose key signed it. Nothing of them is verified.
+pub(super) fn given_chain<'a>(bag: &'a Endorsements, device: &'a Device) -> Option<&'a Vec<Certificate>> {
+    let chains = bag.device_chains();
+    let signs = |chain: &&Vec<Certificate>| chain.first().is_some_and(|leaf| device.report.is_signed_by(leaf).is_ok());
+    // One that did not sign still says more than none: its refusal names it.
+    device.chain.as_ref().or_else(|| chains.iter().find(signs)).or(chains.first())
 }
 
 /// What the sender wrote beside the report, and the report's own kind.

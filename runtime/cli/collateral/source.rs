@@ -20,14 +20,33 @@ pub(crate) fn open(settings: Settings, directory: Option<&Path>) -> Result<Colla
         .map_err(|error| Failure::new(Exit::Failed, "IO", error))
 }
 
+/// Where a person says that vendors' items are.
+pub(crate) struct Addresses<'a> {
+    pub(crate) amd: &'a [String],
+    pub(crate) intel: &'a [String],
+    pub(crate) nvidia_rim: &'a [String],
+    pub(crate) nvidia_ocsp: &'a [String],
+    pub(crate) nvidia_crl: &'a [String],
+    pub(crate) nvidia_rim_stores: &'a [PathBuf],
+}
+
 /// The services at these addresses; the vendors' where none is given.
-pub(crate) fn mirrors(amd: &[String], intel: &[String]) -> Result<Mirrors, Failure> {
-    let parse = |urls: &[String]| urls.iter().map(|url| Mirror::new(url)).collect::<Result<Vec<_>, _>>();
-    let (amd, intel) = (parse(amd).map_err(Failure::usage)?, parse(intel).map_err(Failure::usage)?);
+pub(crate) fn mirrors(addresses: &Addresses<'_>) -> Result<Mirrors, Failure> {
+    let parse = |urls: &[String], public: Vec<Mirror>| {
+        let given = urls.iter().map(|url| Mirror::new(url)).collect::<Result<Vec<_>, _>>().map_err(Failure::usage)?;
+        Ok::<_, Failure>(if given.is_empty() { public } else { given })
+    };
+    if let Some(folder) = addresses.nvidia_rim_stores.iter().find(|folder| !folder.is_dir()) {
+        return Err(Failure::usage(format!("{} is no folder with manifests", folder.display())));
+    }
     let public = Mirrors::default();
     Ok(Mirrors {
-        amd: if amd.is_empty() { public.amd } else { amd },
-        intel: if intel.is_empty() { public.intel } else { intel },
+        amd: parse(addresses.amd, public.amd)?,
+        intel: parse(addresses.intel, public.intel)?,
+        nvidia_rim: parse(addresses.nvidia_rim, public.nvidia_rim)?,
+        nvidia_ocsp: parse(addresses.nvidia_ocsp, public.nvidia_ocsp)?,
+        nvidia_crl: parse(addresses.nvidia_crl, public.nvidia_crl)?,
+        nvidia_rim_stores: addresses.nvidia_rim_stores.to_vec(),
     })
 }
 
@@ -77,6 +96,7 @@ pub(crate) fn freshness(answer: &Answer) -> (&'static str, u64, Option<&str>) {
 /// The same for people.
 pub(crate) fn freshness_text(answer: &Answer) -> String {
     match &answer.freshness {
+        Freshness::Fresh if answer.item.url().starts_with("file:") => "from the folder of manifests".to_owned(),
         Freshness::Fresh => "fresh from the vendor".to_owned(),
         Freshness::Cached { age } => format!("from the cache, {} s old", age.as_secs()),
         Freshness::Stale { age, why } => format!("STALE, {} s old: {why}", age.as_secs()),

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use strongroom_attestation::{Artefacts, AttestationResult, Check, Product, State, Status, UnixTime};
+use strongroom_attestation::{Artefacts, AttestationResult, Check, Product, State, Status, Submission, UnixTime};
 use strongroom_endorsements::{
-    Alternative, Collateral, CollateralSource, Evaluation, FetchError, Settings, WantError, evidence_wants, not_given,
+    Collateral, CollateralSource, Evaluation, FetchError, Purpose, Settings, evidence_wants, not_given,
 };
 
-use crate::collateral::{freshness, freshness_text, mirrors, open, patiently};
+use crate::collateral::{Addresses, freshness, freshness_text, mirrors, open, patiently};
 use crate::exit_code::Exit;
 use crate::output::{Failure, Output};
 use crate::trust::now;
@@ -39,6 +39,18 @@ pub(crate) struct Fetching {
     /// A PCCS or mirror of Intel's service; several are tried in order [default: Intel's].
     #[arg(long, value_name = "URL", requires = "fetch")]
     intel_url: Vec<String>,
+    /// A mirror of NVIDIA's service of manifests; several are tried in order [default: NVIDIA's].
+    #[arg(long, value_name = "URL", requires = "fetch")]
+    nvidia_rim_url: Vec<String>,
+    /// A mirror of NVIDIA's OCSP responder; several are tried in order [default: NVIDIA's].
+    #[arg(long, value_name = "URL", requires = "fetch")]
+    nvidia_ocsp_url: Vec<String>,
+    /// A mirror of NVIDIA's revocation lists; several are tried in order [default: NVIDIA's].
+    #[arg(long, value_name = "URL", requires = "fetch")]
+    nvidia_crl_url: Vec<String>,
+    /// A folder with NVIDIA's manifests, <ID>.xml or <ID>.swidtag, that is asked before anybody; repeat it.
+    #[arg(long, value_name = "DIR", requires = "fetch")]
+    nvidia_rim_store: Vec<PathBuf>,
 }
 
 /// What was fetched, and from where.
@@ -58,36 +70,50 @@ pub(super) async fn fetch(
         return Ok(None);
     }
     let settings = Settings {
-        mirrors: mirrors(&arguments.amd_url, &arguments.intel_url)?,
+        mirrors: mirrors(&Addresses {
+            amd: &arguments.amd_url,
+            intel: &arguments.intel_url,
+            nvidia_rim: &arguments.nvidia_rim_url,
+            nvidia_ocsp: &arguments.nvidia_ocsp_url,
+            nvidia_crl: &arguments.nvidia_crl_url,
+            nvidia_rim_stores: &arguments.nvidia_rim_store,
+        })?,
         offline: arguments.offline,
         patience: PATIENCE,
         // Who judges as of last month wants what the cache had last month; the verifier decides on dates.
         past_expiry: Duration::from_secs(now().saturating_secs_since(at)),
+        as_of: Some(at),
         ..Settings::default()
     };
     let source = open(settings, arguments.cache.as_deref())?;
     let mut fetched = Fetched { source, collateral: Collateral::default() };
-    match needed(artefacts, at) {
-        None => {}
-        Some(Err(error)) => output.note(format!("nothing is fetched: {error}")),
-        Some(Ok(needed)) => {
-            let work = fetched.source.first_of(&needed);
-            fetched.collateral = patiently("what the vendor publishes", work, output).await;
-            fetched.tell(output);
-        }
-    }
+    let Some(Submission { machine, devices, endorsements: given }) = submission(artefacts) else {
+        return Ok(Some(fetched));
+    };
+    let wants = machine.map(|evidence| evidence_wants(&evidence, &given, &Product::ALL, Evaluation::Standard));
+    let of_machine = wants.transpose().unwrap_or_else(|error| {
+        let what = if devices.is_empty() { "nothing" } else { "nothing for the machine" };
+        output.note(format!("{what} is fetched: {error}"));
+        None
+    });
+    let of_machine = not_given(of_machine.unwrap_or_default(), &given, at);
+    let work = async {
+        let mut got = fetched.source.first_of(&of_machine).await;
+        got.extend(fetched.source.for_devices(&devices, &given, at, Purpose::Verify).await);
+        got
+    };
+    fetched.collateral = patiently("what the vendor publishes", work, output).await;
+    fetched.tell(output);
     Ok(Some(fetched))
 }
 
 /// `None` where the artefacts are no evidence: the verifier says what is wrong with them.
-fn needed(artefacts: &[Vec<u8>], at: UnixTime) -> Option<Result<Vec<Alternative>, WantError>> {
+fn submission(artefacts: &[Vec<u8>]) -> Option<Submission> {
     let mut sorted = Artefacts::default();
     for bytes in artefacts {
         sorted.add(bytes).ok()?;
     }
-    let (evidence, given) = sorted.into_evidence().ok()?;
-    let wants = evidence_wants(&evidence, &given, &Product::ALL, Evaluation::Standard);
-    Some(wants.map(|wants| not_given(wants, &given, at)))
+    sorted.into_submission().ok()
 }
 
 impl Fetched {

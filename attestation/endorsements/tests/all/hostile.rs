@@ -10,6 +10,7 @@ use strongroom_attestation::UnixTime;
 use strongroom_endorsements::{Bundle, Cache, Mirror, Want};
 
 use crate::MARCH;
+use crate::nvidia_vendor::{DRIVER, list, manifest, ocsp, status_of_chip};
 use crate::vendor::{intel, snp};
 
 /// A want and a sound object for it.
@@ -23,6 +24,9 @@ fn objects() -> Vec<(String, Vec<u8>)> {
         ("intel/root-crl".to_owned(), intel("root_ca_crl_2026-02-26_2027-02-26.der")),
         ("intel/tdx-tcb-info/90c06f000000/17".to_owned(), tcb_info),
         ("intel/td-qe-identity/18".to_owned(), intel("qe_TD_QE_2026-03-16_2026-04-15_eval18.json")),
+        (DRIVER.to_owned(), manifest("NV_GPU_DRIVER_GH100_550.90.07")),
+        (status_of_chip(), ocsp("device_l4_brom")),
+        ("nvidia/crl/l1-root".to_owned(), list("NVIDIA Device Identity CA")),
     ]
 }
 
@@ -49,7 +53,7 @@ fn the_objects_are_sound_to_begin_with() {
 proptest! {
     #[test]
     fn changed_objects_are_read_or_refused(
-        which in 0..5usize,
+        which in 0..8usize,
         cut in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
     ) {
@@ -63,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_an_item_or_none(bytes in prop::collection::vec(any::<u8>(), 0..512), which in 0..5usize) {
+    fn any_bytes_are_an_item_or_none(bytes in prop::collection::vec(any::<u8>(), 0..512), which in 0..8usize) {
         let (want, _) = objects().swap_remove(which);
         let _ = Bundle::from_json(&bundle(&want, &bytes), march());
         let _ = Bundle::from_json(&bytes, march());
@@ -76,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_want_or_none(text in "(amd|intel)?/?(vcek|crl|chain|pck-crl)?/?(Milan|Turin)?/?\\PC{0,40}") {
+    fn any_text_is_a_want_or_none(text in "(amd|intel|nvidia)?/?(vcek|crl|chain|pck-crl|rim|ocsp)?/?(Milan|Turin|NV_)?/?\\PC{0,40}") {
         if let Ok(want) = text.parse::<Want>() {
             prop_assert_eq!(want.to_string(), text);
         }

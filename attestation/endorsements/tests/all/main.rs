@@ -7,6 +7,10 @@ mod evidence;
 mod fetch;
 mod freshness;
 mod hostile;
+mod nvidia;
+mod nvidia_devices;
+mod nvidia_freshness;
+mod nvidia_vendor;
 mod snp;
 mod tdx;
 mod vendor;
@@ -37,7 +41,7 @@ fn tcb_info() -> Want {
 /// Settings that lead to these services only.
 fn settings(vendors: &[&Vendor]) -> Settings {
     let mirrors: Vec<_> = vendors.iter().map(|vendor| vendor.mirror()).collect();
-    Settings { mirrors: Mirrors { amd: mirrors.clone(), intel: mirrors }, proxy: false, ..Settings::default() }
+    Settings { mirrors: Mirrors::all(mirrors), proxy: false, ..Settings::default() }
 }
 
 fn source(settings: Settings, directory: &Path, clock: &Arc<SimulatedClock>) -> CollateralSource {
@@ -59,7 +63,11 @@ impl Stage {
     }
 
     async fn with(change: impl FnOnce(&mut Settings)) -> Stage {
-        let (vendor, clock) = (Vendor::start().await, SimulatedClock::at(MARCH));
+        Stage::at(MARCH, change).await
+    }
+
+    async fn at(date: &str, change: impl FnOnce(&mut Settings)) -> Stage {
+        let (vendor, clock) = (Vendor::start().await, SimulatedClock::at(date));
         let directory = tempfile::tempdir().unwrap();
         let mut settings = settings(&[&vendor]);
         change(&mut settings);

@@ -1,4 +1,4 @@
-//! AMD's and Intel's services on this machine: their paths, headers and captured artefacts, and what goes wrong.
+//! AMD's, Intel's and NVIDIA's services on this machine: their paths, headers and captured artefacts, and what goes wrong.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -190,6 +190,9 @@ fn published(path: &str, season: Season) -> Option<(HeaderMap, Vec<u8>)> {
         hex::encode(&chip("013-turin-v5")[..8])
     );
     let amd = |body| Some((HeaderMap::new(), body));
+    if let Some(body) = crate::nvidia_vendor::published(path) {
+        return Some((HeaderMap::new(), body));
+    }
     match path {
         path if path == genoa => return amd(snp("012-genoa-v5/vcek.der")),
         path if path == azure => return amd(snp("014-genoa-v3-paravisor/vcek.der")),

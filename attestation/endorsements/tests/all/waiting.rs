@@ -172,7 +172,7 @@ async fn certificates_of_chips_are_asked_for_at_the_vendors_pace() {
     let mut settings = settings(&[&vendor]);
     impatient(&mut settings);
     let paced = vendor.mirror().with_pace(Some(Pace { interval: secs(10), burst: 2 }));
-    settings.mirrors = Mirrors { amd: vec![paced], intel: Vec::new() };
+    settings.mirrors = Mirrors::all(vec![paced]);
     let source = source(settings, directory.path(), &stage.clock);
     let chip = |byte: u8| want(&format!("amd/vcek/Genoa/{}/0a00000000001954", hex::encode([byte; 64])));
     // Nobody has these chips; the point is when they are asked for.
@@ -190,7 +190,7 @@ async fn certificates_of_chips_are_asked_for_at_the_vendors_pace() {
 
 #[tokio::test]
 async fn without_a_mirror_nothing_is_available() {
-    let stage = Stage::with(|settings| settings.mirrors = Mirrors { amd: Vec::new(), intel: Vec::new() }).await;
+    let stage = Stage::with(|settings| settings.mirrors = Mirrors::all(Vec::new())).await;
     let (_, text) = unavailable(stage.source.get(&tcb_info()).await);
     assert!(text.contains("no service"), "{text}");
 }
