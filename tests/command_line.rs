@@ -10,6 +10,7 @@ mod collateral;
 mod demo;
 mod deny_lists;
 mod deployment;
+mod device_collateral;
 mod evidence;
 mod fetching;
 mod measuring;
