@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Chat(Chat),
     /// Verify a server, or evidence in files: numbered checks, PASS, FAIL or SKIP.
     #[cfg(feature = "client")]
-    Verify(crate::verify::Verify),
+    Verify(Box<crate::verify::Verify>),
     /// Look at evidence, certificates, collateral and event logs without judging them.
     #[cfg(feature = "client")]
     #[command(subcommand)]

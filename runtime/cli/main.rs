@@ -95,7 +95,7 @@ async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
         #[cfg(feature = "client")]
         Command::Chat(arguments) => chat::run(arguments, output).await,
         #[cfg(feature = "client")]
-        Command::Verify(arguments) => verify::run(arguments, output).await,
+        Command::Verify(arguments) => verify::run(*arguments, output).await,
         #[cfg(feature = "client")]
         Command::Evidence(command) => evidence::run(command, output),
         #[cfg(feature = "client")]

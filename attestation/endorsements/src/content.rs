@@ -58,7 +58,7 @@ pub(crate) fn artefacts(want: &Want, Reply { body, headers }: Reply) -> Result<V
             StatusRefusal::Later(word) => NoReply::Failed { why: format!("answered {word}"), retry_after: None },
         });
     }
-    parts(want, body, &headers).map_err(NoReply::of_content)
+    parts(want, body, &headers).map_err(|why| NoReply::of_content(&why))
 }
 
 fn parts(want: &Want, body: Vec<u8>, headers: &HeaderMap) -> Result<Vec<Artefact>, String> {

@@ -31,7 +31,7 @@ pub(crate) enum NoReply {
 
 impl NoReply {
     /// A whole answer, and not what was asked for; `why` says in a sentence what is wrong with it.
-    pub(crate) fn of_content(why: String) -> NoReply {
+    pub(crate) fn of_content(why: &str) -> NoReply {
         NoReply::Failed { why: format!("answered something else: {why}"), retry_after: None }
     }
 }

@@ -183,7 +183,7 @@ impl CollateralSource {
 impl Inner {
     async fn answer(&self, want: Want) -> Result<Answer, FetchError> {
         let now = self.clock.now();
-        let (stored, faults) = self.from_stores(&want, now).await;
+        let (stored, faults) = self.in_stores(&want, now).await;
         if let Some(item) = stored {
             return Ok(self.fresh(item).await);
         }
@@ -272,10 +272,11 @@ impl Inner {
         let reply = exchange::ask(&self.http, self.clock.as_ref(), &url, self.settings.timeout).await;
         let item = reply.and_then(|reply| {
             let (now, artefacts) = (self.clock.now(), content::artefacts(want, reply)?);
-            let item = Item::new(want.clone(), url.to_string(), now, artefacts).map_err(NoReply::of_content)?;
+            let item =
+                Item::new(want.clone(), url.to_string(), now, artefacts).map_err(|why| NoReply::of_content(&why))?;
             match age::may_be_taken(&self.settings, &item, now) {
                 true => Ok(item),
-                false => Err(NoReply::of_content("a status that has ended".to_owned())),
+                false => Err(NoReply::of_content("a status that has ended")),
             }
         });
         match item {
@@ -308,7 +309,7 @@ impl Inner {
     }
 
     /// What a folder of manifests has for `want`, and what is wrong with the files there.
-    async fn from_stores(&self, want: &Want, now: UnixTime) -> (Option<Item>, Vec<String>) {
+    async fn in_stores(&self, want: &Want, now: UnixTime) -> (Option<Item>, Vec<String>) {
         let folders = self.settings.mirrors.nvidia_rim_stores.clone();
         if folders.is_empty() {
             return (None, Vec::new());

@@ -189,3 +189,28 @@ async fn offline_a_folder_still_counts() {
     let error = source.get(&want(FIRMWARE)).await.unwrap_err();
     assert!(error.to_string().contains("96009F0001.xml: not a manifest"), "{error}");
 }
+
+#[tokio::test]
+async fn a_responder_that_counts_requests_or_is_slow_is_left_alone() {
+    let stage = Stage::at(AUGUST, impatient).await;
+    stage.vendor.next(Behaviour::TooMany("40"));
+    let all = statuses();
+    for want in &all {
+        let error = stage.source.get(want).await.unwrap_err();
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(40)), "{error}");
+    }
+    assert_eq!(stage.vendor.count(), 1, "until then nobody asks");
+    stage.clock.advance(Duration::from_secs(40));
+    stage.vendor.next(Behaviour::HalfThenGated);
+    let (source, chip) = (stage.source.clone(), all[0].clone());
+    let call = tokio::spawn(async move { source.get(&chip).await });
+    stage.vendor.asked(2).await;
+    stage.clock.asleep_for_at_most(Duration::from_secs(10)).await;
+    stage.clock.advance(Duration::from_secs(10));
+    let error = call.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("no whole answer within 10 s"), "{error}");
+    stage.clock.advance(Duration::from_secs(300));
+    for want in &all {
+        assert_eq!(stage.source.get(want).await.unwrap().freshness, Freshness::Fresh);
+    }
+}

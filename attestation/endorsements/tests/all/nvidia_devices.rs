@@ -141,7 +141,7 @@ async fn the_verifier_accepts_a_device_with_what_was_fetched_for_it() {
     let stage = Stage::at(AUGUST, impatient).await;
     let collateral = got(&stage, &device(), Purpose::Verify).await;
     // The second round: two signers, their authority and the one above it. Nothing that was captured is about them.
-    let codes: Vec<_> = collateral.missing.iter().map(|error| error.code()).collect();
+    let codes: Vec<_> = collateral.missing.iter().map(strongroom_endorsements::FetchError::code).collect();
     assert_eq!((collateral.answers.len(), codes), (6, vec!["NOT_FOUND"; 3]), "{:?}", collateral.missing);
     assert_eq!(texts(&collateral)[5], "nvidia/crl/corim-l1", "in the place of an answer");
     let mut policy = Policy::authentic();

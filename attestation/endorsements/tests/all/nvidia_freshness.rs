@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use strongroom_attestation::UnixTime;
-use strongroom_endorsements::{FetchError, Freshness, Settings};
+use strongroom_endorsements::{Bundle, Clock as _, FetchError, Freshness, Settings};
 
 use crate::nvidia_vendor::{AUGUST, DRIVER, status_of_chip};
 use crate::vendor::Behaviour;
@@ -83,4 +83,24 @@ async fn manifests_are_fetched_weekly_and_lists_daily() {
     stage.vendor.always(Behaviour::Status(503));
     stage.clock.advance_days(270);
     assert!(matches!(stage.source.get(&manifest).await.unwrap().freshness, Freshness::Stale { .. }));
+}
+
+#[tokio::test]
+async fn a_carried_status_serves_until_it_ends_and_not_longer() {
+    let stage = Stage::at(AUGUST, impatient).await;
+    let status = want(&status_of_chip());
+    let item = stage.source.get(&status).await.unwrap().item;
+    let file = Bundle::of(stage.source.cache().items().unwrap().items).to_json();
+    let site = tempfile::tempdir().unwrap();
+    let mut offline = settings(&[&stage.vendor]);
+    offline.offline = true;
+    let source = source(offline, site.path(), &stage.clock);
+    let bundle = Bundle::from_json(&file, stage.clock.now()).unwrap();
+    assert_eq!(bundle.merge_into(source.cache()).unwrap().added, 1);
+    assert_eq!(Bundle::of(source.cache().items().unwrap().items).to_json(), file, "and out again");
+    assert_eq!(source.get(&status).await.unwrap().item, item);
+    stage.clock.advance(Duration::from_secs(22 * HOUR + 47 * 60 + 6));
+    assert!(matches!(source.get(&status).await.unwrap().freshness, Freshness::Stale { .. }));
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(source.get(&status).await.unwrap_err().code(), "NOT_CACHED");
 }
