@@ -129,7 +129,7 @@ fn needed(files: &[PathBuf], candidates: &[Product], evaluation: Evaluation) -> 
     }
     let all = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
     let submission = artefacts.into_submission().map_err(|refusal| refused(&all, &refusal))?;
-    let Submission { machine, devices, endorsements: certificates } = submission;
+    let Submission { machine, devices, endorsements: certificates, .. } = submission;
     // What travels with this evidence may not travel with the next of the same machine: all of it is fetched.
     let machine = machine.map(|evidence| evidence_wants(&evidence, &certificates, candidates, evaluation)).transpose();
     let machine =

@@ -87,7 +87,7 @@ pub(super) async fn fetch(
     };
     let source = open(settings, arguments.cache.as_deref())?;
     let mut fetched = Fetched { source, collateral: Collateral::default() };
-    let Some(Submission { machine, devices, endorsements: given }) = submission(artefacts) else {
+    let Some(Submission { machine, devices, endorsements: given, .. }) = submission(artefacts) else {
         return Ok(Some(fetched));
     };
     let wants = machine.map(|evidence| evidence_wants(&evidence, &given, &Product::ALL, Evaluation::Standard));
