@@ -62,6 +62,8 @@ pub enum Endorsement<'a> {
     Manifest {
         /// The chip, for example "GH100".
         product: &'a str,
+        /// The kind of device: "GPU" or "SWITCH".
+        edition: &'static str,
         /// The driver's or firmware's version, as devices report it.
         version: &'a str,
         /// Since when its signer's certificate is valid.
@@ -160,6 +162,7 @@ impl Endorsements {
         let manifests = self.manifests.iter().filter_map(|manifest| {
             Some(Endorsement::Manifest {
                 product: manifest.product(),
+                edition: manifest.edition().as_str(),
                 version: manifest.colloquial_version(),
                 issued: manifest.certificates().first()?.not_before,
                 expires: manifest.certificates().iter().map(|certificate| certificate.not_after).min()?,

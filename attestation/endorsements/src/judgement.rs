@@ -31,7 +31,7 @@ impl Want {
                 Want::IntelQeIdentity { evaluation: Evaluation::Standard },
                 Endorsement::TdQeIdentity { issued, expires },
             ) => issued <= now && now <= expires,
-            (Want::NvidiaManifest { id }, Endorsement::Manifest { product, version, issued, expires }) => {
+            (Want::NvidiaManifest { id }, Endorsement::Manifest { product, version, issued, expires, .. }) => {
                 id.fits(product, version) && issued <= now && now <= expires
             }
             (Want::NvidiaStatus { .. }, Endorsement::OcspResponse(der))

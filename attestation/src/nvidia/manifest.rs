@@ -213,12 +213,19 @@ impl Tag {
     }
 }
 
-impl fmt::Display for Edition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Edition {
+    /// As manifests write it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
             Edition::Gpu => "GPU",
             Edition::Switch => "SWITCH",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

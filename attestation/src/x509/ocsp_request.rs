@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::crypto;
-use crate::der::{self, DerError, Reader, tag};
+use crate::der::{self, tag};
 use crate::hex_bytes::HexBytes;
 use crate::x509::{Certificate, oid};
 
@@ -39,7 +39,7 @@ impl OcspRequest {
     /// key or a serial number that no authority here has.
     pub(crate) fn about(certificate: &Certificate, issuer: &Certificate) -> Option<OcspRequest> {
         let key = issuer.public_key.bytes();
-        let name = issuer_name(certificate).ok().filter(|_| !key.is_empty())?;
+        let name = certificate.issuer_der().ok().filter(|_| !key.is_empty())?;
         OcspRequest::new(HexBytes(crypto::sha384(name)), HexBytes(crypto::sha384(key)), certificate.serial.as_slice())
     }
 
@@ -80,15 +80,6 @@ impl fmt::Debug for OcspRequest {
         let OcspRequest { issuer_name_hash, issuer_key_hash, serial } = self;
         write!(f, "OcspRequest({issuer_name_hash}, {issuer_key_hash}, {})", hex::encode(serial))
     }
-}
-
-/// The issuer's name as the certificate writes it (RFC 5280 4.1.2.4), DER.
-fn issuer_name(certificate: &Certificate) -> Result<&[u8], DerError> {
-    let mut fields = Reader::new(certificate.der()).sequence()?.sequence()?;
-    fields.expect(tag::context(0))?;
-    fields.expect(tag::INTEGER)?;
-    fields.expect(tag::SEQUENCE)?;
-    Ok(fields.expect(tag::SEQUENCE)?.raw)
 }
 
 #[cfg(test)]

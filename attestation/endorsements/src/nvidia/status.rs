@@ -57,6 +57,7 @@ pub(crate) fn describe(request: &OcspRequest, bytes: &[u8]) -> Result<Descriptio
     if answer.request.as_ref() != Some(request) {
         return Err("an OCSP answer about another certificate".to_owned());
     }
+    x509::readable_by_the_verifier(bytes)?;
     let serial = hex::encode(request.serial());
     let by = answer.authority.map_or_else(String::new, |name| format!(" of {name}"));
     let expires = answer.next_update.unwrap_or(answer.this_update.saturating_add_secs(WITHOUT_END.as_secs()));

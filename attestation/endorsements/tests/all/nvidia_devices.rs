@@ -136,7 +136,6 @@ fn a_check_lacks_or_blames_the_items_that_it_is_about() {
 }
 
 #[tokio::test]
-#[ignore = "the readers of manifests and of OCSP answers are on branches of their own"]
 async fn the_verifier_accepts_a_device_with_what_was_fetched_for_it() {
     let stage = Stage::at(AUGUST, impatient).await;
     let collateral = got(&stage, &device(), Purpose::Verify).await;
