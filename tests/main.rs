@@ -6,5 +6,6 @@ mod attacks;
 mod command_line;
 mod end_to_end;
 mod examples;
+mod gpus;
 mod promises;
 mod support;

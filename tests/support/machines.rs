@@ -8,6 +8,8 @@ use strongroom_simulated_platform::{
     SimulatedTd, TdBody, VtpmKeys, launch_measurement,
 };
 
+use super::gpus::Gpus;
+
 /// The image that the tenant approved.
 const IMAGE: &[u8] = b"the approved image";
 /// The secret of the one machine that the tenant's policy names.
@@ -28,6 +30,7 @@ pub(crate) struct Vendors {
     amd: Option<SimulatedAmd>,
     intel: Option<SimulatedIntel>,
     azure: Option<SimulatedAzure>,
+    gpus: Option<Gpus>,
     now: u64,
 }
 
@@ -44,8 +47,20 @@ impl Vendors {
             amd: amd.then(|| SimulatedAmd::published(Product::Genoa, now).unwrap()),
             intel: intel.then(|| SimulatedIntel::published(now).unwrap()),
             azure: azure.then(|| SimulatedAzure::published(now).unwrap()),
+            gpus: None,
             now,
         }
+    }
+
+    /// And GPUs beside the machine.
+    pub(crate) fn with_gpus(mut self, count: u8) -> Self {
+        self.gpus = (count > 0).then(|| Gpus::of(count, self.now));
+        self
+    }
+
+    /// Those of the machine, if it has any.
+    pub(crate) fn gpus(&self) -> Option<&Gpus> {
+        self.gpus.as_ref()
     }
 
     /// What a verifier must trust, all of it together.
@@ -53,7 +68,8 @@ impl Vendors {
         let amd = self.amd.iter().map(SimulatedAmd::root_certificate_der);
         let intel = self.intel.iter().map(SimulatedIntel::root_certificate_der);
         let azure = self.azure.iter().map(SimulatedAzure::root_certificate_der);
-        amd.chain(intel).chain(azure).map(<[u8]>::to_vec).collect()
+        let gpus = self.gpus.iter().flat_map(Gpus::roots);
+        amd.chain(intel).chain(azure).chain(gpus).map(<[u8]>::to_vec).collect()
     }
 
     /// The machine, running the approved image with that configuration.
@@ -88,7 +104,7 @@ impl Vendors {
             Platform::Tdx => self.td(config.digest()).strict_policy(),
             Platform::AzureSnp | Platform::AzureTdx => self.azure_vm(config).strict_policy(),
         };
-        toml::from_str(&text).unwrap()
+        toml::from_str(&(text + &self.gpus.as_ref().map(Gpus::policy).unwrap_or_default())).unwrap()
     }
 
     fn td(&self, configuration: [u8; 32]) -> SimulatedTd {

@@ -3,6 +3,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod gateway;
+pub(crate) mod gpus;
 pub(crate) mod guests;
 pub(crate) mod line;
 pub(crate) mod machines;

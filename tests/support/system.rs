@@ -21,13 +21,14 @@ use strongroom_client::{Answer, ClientError, Connector, Keeper, OutgoingRequest,
 use strongroom_enclave_loader::SealOptions;
 use strongroom_engine::Script;
 use strongroom_runtime::{
-    Config, EngineChoice, EventSink, InstanceClock, Running, ScriptedEngine, Setup, StartError, start,
+    Config, Devices, EngineChoice, EventSink, InstanceClock, Running, ScriptedEngine, Setup, StartError, start,
 };
 use strongroom_simulated_platform::SimulatedDevice;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::clock::Time;
+use super::gpus::Gpus;
 use super::line::Line;
 use super::machines::{Platform, Vendors};
 use super::source::CountedSource;
@@ -41,6 +42,7 @@ pub(crate) const CHAT: &str = "/v1/chat/completions";
 pub(crate) struct Blueprint {
     deployment: &'static str,
     platform: Platform,
+    gpus: u8,
     engine: Option<ScriptedEngine>,
     plugins: Vec<(&'static str, Vec<u8>)>,
     files: Vec<(&'static str, Vec<u8>)>,
@@ -51,18 +53,24 @@ impl Blueprint {
     pub(crate) fn scripted(script: impl Fn() -> Script + Send + Sync + 'static) -> Self {
         let files = vec![("model.gguf", b"what the scripted engine does not read".to_vec())];
         let engine: Option<ScriptedEngine> = Some(Arc::new(script));
-        Self { deployment: "bank-prod", platform: Platform::Snp, engine, plugins: Vec::new(), files }
+        Self { deployment: "bank-prod", platform: Platform::Snp, gpus: 0, engine, plugins: Vec::new(), files }
     }
 
     /// With the real engine on a small model made here.
     pub(crate) fn real() -> Self {
         let files = vec![("tiny.gguf", strongroom_engine::tiny_model(7))];
-        Self { deployment: "bank-prod", platform: Platform::Snp, engine: None, plugins: Vec::new(), files }
+        Self { deployment: "bank-prod", platform: Platform::Snp, gpus: 0, engine: None, plugins: Vec::new(), files }
     }
 
     /// On a machine of this kind; SNP otherwise.
     pub(crate) fn on(mut self, platform: Platform) -> Self {
         self.platform = platform;
+        self
+    }
+
+    /// With so many GPUs; none otherwise.
+    pub(crate) fn gpus(mut self, count: u8) -> Self {
+        self.gpus = count;
         self
     }
 
@@ -85,7 +93,7 @@ impl Blueprint {
     /// All but the server: sealed, deposited, under a policy that pins everything.
     pub(crate) async fn prepare(self) -> Site {
         let (dir, time) = (tempfile::tempdir().unwrap(), Time::new());
-        let vendors = Vendors::of(self.platform, time.now().as_secs());
+        let vendors = Vendors::of(self.platform, time.now().as_secs()).with_gpus(self.gpus);
         let options = InitOptions {
             tenant: "the-bank".into(),
             deployment: DeploymentId::parse(self.deployment).unwrap(),
@@ -117,6 +125,7 @@ impl Blueprint {
             let digest = hex::encode(digest);
             text.push_str(&format!("[[plugin]]\nname = \"{name}\"\npath = {path:?}\ndigest = \"{digest}\"\n"));
         }
+        text.push_str(&vendors.gpus().map(Gpus::configuration).unwrap_or_default());
         let config = Config::from_toml(&text).unwrap();
         let policy = policy(&config, &plugin_digests, vendors.policy(&config));
         let deposited = broker.deposit(&sealed, &publisher.verifying_key(), Some(&policy)).unwrap();
@@ -170,8 +179,22 @@ impl Site {
         self.vendors.chip(&self.config)
     }
 
-    /// Starts a server on this machine.
+    /// The vendor of the machine's GPUs, if it has any.
+    pub(crate) fn gpus(&self) -> Option<&Gpus> {
+        self.vendors.gpus()
+    }
+
+    /// Starts a server on this machine, with the GPUs that the policy names.
     pub(crate) async fn start(&self, source: Arc<CountedSource>) -> (Result<Running, StartError>, Events) {
+        self.start_with(source, self.gpus().map(|gpus| gpus.devices(&self.config))).await
+    }
+
+    /// The same with these devices.
+    pub(crate) async fn start_with(
+        &self,
+        source: Arc<CountedSource>,
+        devices: Option<Devices>,
+    ) -> (Result<Running, StartError>, Events) {
         let events = Events::default();
         let sink: EventSink = {
             let events = events.clone();
@@ -183,7 +206,7 @@ impl Site {
         let setup = Setup {
             config: self.config.clone(),
             source,
-            devices: None,
+            devices,
             clock: InstanceClock::on(Arc::new(self.time.clone())),
             events: sink,
             engine: self.engine.clone().map_or(EngineChoice::Model, EngineChoice::Scripted),

@@ -29,6 +29,8 @@ pub struct LeaseSummary {
     pub in_force: bool,
     /// The platform that it was granted to, if it showed itself.
     pub platform: Option<String>,
+    /// The ueids of its GPUs and switches, sorted, if it showed any.
+    pub ueids: Vec<String>,
 }
 
 /// Which leases to take back.
@@ -99,5 +101,6 @@ fn summary(record: &LeaseRecord, now: UnixTime) -> Result<LeaseSummary, StoreErr
         state: record.state,
         in_force: record.state == LeaseState::Live && now < lease.expires,
         platform: lease.platform_identity.map(hex::encode),
+        ueids: record.ueids.clone(),
     })
 }

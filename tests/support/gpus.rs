@@ -1,0 +1,68 @@
+//! The GPUs of a simulated machine: the tenant's policy names these and no others.
+
+use std::sync::Arc;
+
+use strongroom_runtime::{Config, Devices, SimulatedGpus};
+use strongroom_simulated_platform::{GpuTopology, SimulatedGpuSet, SimulatedNvidia};
+
+/// The secret of the devices that the tenant's policy names.
+const OURS: [u8; 32] = [2; 32];
+
+/// GPUs and switches of one vendor.
+pub(crate) struct Gpus {
+    vendor: SimulatedNvidia,
+    topology: GpuTopology,
+    now: u64,
+}
+
+impl Gpus {
+    /// So many; eight are a board with four switches.
+    pub(crate) fn of(count: u8, now: u64) -> Self {
+        let topology = if count == 8 { GpuTopology::ProtectedPcie } else { GpuTopology::Hopper(count) };
+        Self { vendor: SimulatedNvidia::published(now).unwrap(), topology, now }
+    }
+
+    /// What a verifier must trust.
+    pub(crate) fn roots(&self) -> [&[u8]; 2] {
+        [self.vendor.device_root_certificate_der(), self.vendor.manifest_root_certificate_der()]
+    }
+
+    /// What the tenant's policy says of them.
+    pub(crate) fn policy(&self) -> String {
+        self.set(OURS, self.topology).requirements()
+    }
+
+    /// What the server's configuration says of them.
+    pub(crate) fn configuration(&self) -> String {
+        let set = self.set(OURS, self.topology);
+        let (gpus, switches) = (set.gpus().len(), set.switches().len());
+        format!("[gpus]\ncount = {gpus}\nswitches = {switches}\nrequire_manifests = true\n")
+    }
+
+    /// The devices that the policy names.
+    pub(crate) fn devices(&self, config: &Config) -> Devices {
+        self.behind(config, OURS, self.topology)
+    }
+
+    /// As many of the same vendor's, which are somebody else's.
+    pub(crate) fn foreign(&self, config: &Config) -> Devices {
+        self.behind(config, [3; 32], self.topology)
+    }
+
+    /// The same, but one of them is missing.
+    pub(crate) fn one_missing(&self, config: &Config) -> Devices {
+        let count = u8::try_from(self.set(OURS, self.topology).gpus().len()).unwrap();
+        self.behind(config, OURS, GpuTopology::Hopper(count - 1))
+    }
+
+    fn behind(&self, config: &Config, secret: [u8; 32], topology: GpuTopology) -> Devices {
+        let gpus = SimulatedGpus::new(self.set(secret, topology));
+        let endorsements = gpus.endorsements().unwrap();
+        let roots = SimulatedGpus::roots(&self.vendor).unwrap();
+        Devices::simulated(Arc::new(gpus), config.gpus.as_ref().unwrap(), endorsements, roots)
+    }
+
+    fn set(&self, secret: [u8; 32], topology: GpuTopology) -> SimulatedGpuSet {
+        self.vendor.gpu_set(secret, topology, self.now).unwrap()
+    }
+}
