@@ -11,7 +11,7 @@ use crate::want::Want;
 #[non_exhaustive]
 pub enum FetchError {
     /// Every mirror answered that it has no such item. Asking again soon will not help.
-    #[error("{want}: not known at {}; check the product and what was asked for", asked.join(", "))]
+    #[error("{}: not known at {}; check the product and what was asked for", want.in_short(), asked.join(", "))]
     NotFound {
         /// What was wanted.
         want: Want,
@@ -19,7 +19,7 @@ pub enum FetchError {
         asked: Vec<String>,
     },
     /// No mirror gave a sound answer, and there is no copy that may still be served.
-    #[error("{want}: unavailable, try again in {} s ({})", retry_after.as_secs(), causes.join("; "))]
+    #[error("{}: unavailable, try again in {} s ({})", want.in_short(), retry_after.as_secs(), causes.join("; "))]
     Unavailable {
         /// What was wanted.
         want: Want,
@@ -29,7 +29,7 @@ pub enum FetchError {
         causes: Vec<String>,
     },
     /// There is no copy that may still be served, and fetching is switched off.
-    #[error("{want}: not in the cache, and fetching is off; import a bundle that has it")]
+    #[error("{}: not in the cache, and fetching is off; import a bundle that has it", want.in_short())]
     NotCached {
         /// What was wanted.
         want: Want,

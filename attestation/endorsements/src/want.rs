@@ -139,6 +139,17 @@ impl Vcek {
     }
 }
 
+impl Want {
+    /// For people: the same as the text, but a certificate whose status is wanted by its serial number alone.
+    /// The digests of its issuer, of 192 digits, tell a reader nothing.
+    pub fn in_short(&self) -> String {
+        match self {
+            Want::NvidiaStatus { request } => format!("nvidia/ocsp of certificate {}", hex::encode(request.serial())),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Want {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -328,5 +339,13 @@ mod tests {
         assert_eq!(Vcek::new(Product::Milan, &[0; 64], [0; 8]), Err(WantError::MaskedChip));
         let foreign = Vcek::new(Product::Turin, &[7; 64], [0; 8]);
         assert_eq!(foreign, Err(WantError::ChipOfAnotherProduct { product: "Turin", zeros: 56 }));
+    }
+
+    #[test]
+    fn a_status_is_named_in_short_by_its_certificate() {
+        let text = format!("nvidia/ocsp/{}/{}/41431d", "a".repeat(96), "b".repeat(96));
+        let want: Want = text.parse().unwrap();
+        assert_eq!((want.in_short().as_str(), want.to_string()), ("nvidia/ocsp of certificate 41431d", text));
+        assert_eq!(Want::IntelRootCrl.in_short(), "intel/root-crl");
     }
 }

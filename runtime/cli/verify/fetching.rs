@@ -149,8 +149,10 @@ impl Fetched {
                 continue;
             }
             output.note(match self.source.cache().discard(item.want()) {
-                Ok(()) => format!("{} from {} is forgotten: try again to fetch another", item.want(), item.url()),
-                Err(error) => format!("{} could not be removed from the cache: {error}", item.want()),
+                Ok(()) => {
+                    format!("{} from {} is forgotten: try again to fetch another", item.want().in_short(), item.url())
+                }
+                Err(error) => format!("{} could not be removed from the cache: {error}", item.want().in_short()),
             });
         }
         if self.waits_for(check) { Exit::Unavailable } else { exit }
@@ -164,7 +166,7 @@ impl Fetched {
 
     fn tell(&self, output: Output) {
         for answer in &self.collateral.answers {
-            output.note(format!("{}: {}", answer.item.want(), freshness_text(answer)));
+            output.note(format!("{}: {}", answer.item.want().in_short(), freshness_text(answer)));
             if let Some(why) = &answer.not_kept {
                 output.note(format!("warning: it could not be kept in the cache: {why}"));
             }
