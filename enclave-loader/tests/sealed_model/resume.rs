@@ -11,7 +11,7 @@ use crate::fixture::{CHUNK, Tenant, Workshop, any_file_holds, bytes, read_all};
 use crate::page;
 
 /// Seals until `blobs` blobs are done, then dies.
-fn interrupt(workshop: &Workshop, tenant: &Tenant, blobs: u64) {
+pub(crate) fn interrupt(workshop: &Workshop, tenant: &Tenant, blobs: u64) {
     let die = |progress: Progress| assert!(progress.done < blobs * CHUNK, "interrupted, as the test wants");
     let options = tenant.options(1);
     let result = catch_unwind(AssertUnwindSafe(|| seal(&workshop.source(), &workshop.sealed(), &options, &die)));

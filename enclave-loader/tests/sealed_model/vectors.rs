@@ -1,6 +1,6 @@
 //! The vectors of tests/vectors/sealed-model: one folder a way to be refused, named for the
-//! defect. Each says how it differs from the sound model 000-sound, at which step it must be
-//! refused, and with which code.
+//! defect. Each says how it differs from a sound model, 000-sound or another, at which step it must
+//! be refused, and with which code.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +13,7 @@ use strongroom_enclave_loader::{ArtifactKey, DepositKeyPair, LoadError, WrappedK
 use zeroize::Zeroizing;
 
 mod generate;
+mod other_models;
 
 /// The file keys.json: the published keys of the vectors, in hex.
 #[derive(Serialize, Deserialize)]
@@ -36,7 +37,10 @@ struct Vector {
     /// "accepted", or the code of the refusal.
     expect: String,
     step: Step,
-    /// Changes to a copy of 000-sound, in this order.
+    /// The vector whose model is copied; absent: 000-sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
+    /// Changes to the copy, in this order.
     #[serde(default)]
     edits: Vec<Edit>,
     /// Which keys of keys.json a reader is given: "publisher", "deposit" or "artifact" name the
@@ -110,7 +114,7 @@ fn each_vector_is_refused_at_its_step_with_its_code() {
     for folder in folders {
         let vector: Vector = json(&folder.join("vector.json"));
         let directory = tempfile::tempdir().expect("a directory");
-        copy_model(&vectors().join("000-sound"), directory.path());
+        copy_model(&vectors().join(vector.base.as_deref().unwrap_or("000-sound")), directory.path());
         for edit in &vector.edits {
             apply(edit, directory.path(), &folder);
         }

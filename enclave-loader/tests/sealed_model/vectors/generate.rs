@@ -22,10 +22,15 @@ pub(super) fn content(path: &str) -> Vec<u8> {
     }
 }
 
+/// The files of every vector's model.
+pub(super) fn source() -> Workshop {
+    let files = ["config.json", "model.safetensors"].map(|path| (path, content(path)));
+    Workshop::new(&[(files[0].0, &files[0].1), (files[1].0, &files[1].1)])
+}
+
 /// Three blobs of one chunk; the first holds config.json, the last 4 KiB the end of the weights.
 fn sound(tenant: &Tenant) -> Workshop {
-    let files = ["config.json", "model.safetensors"].map(|path| (path, content(path)));
-    let workshop = Workshop::new(&[(files[0].0, &files[0].1), (files[1].0, &files[1].1)]);
+    let workshop = source();
     workshop.seal(&tenant.options(1));
     workshop
 }
@@ -82,6 +87,7 @@ fn write_the_vectors() {
         Some(Wrong::Artifact),
     );
     blobs();
+    super::other_models::write(&tenant);
 
     // The keys, and a blob, of another artifact of the same publisher, model and recipient.
     let second = sound(&tenant);
@@ -144,7 +150,21 @@ fn signed_splice(tenant: &Tenant, sealed: &Path, second: &Path, rk: &[u8; 32], p
 }
 
 fn write(name: &str, about: &str, expect: &str, step: Step, edits: Vec<Edit>, wrong: Option<Wrong>) {
-    let vector = Vector { about: about.to_owned(), expect: expect.to_owned(), step, edits, wrong };
+    write_on(None, name, about, expect, step, edits, wrong);
+}
+
+/// The same on another model than 000-sound.
+pub(super) fn write_on(
+    base: Option<&str>,
+    name: &str,
+    about: &str,
+    expect: &str,
+    step: Step,
+    edits: Vec<Edit>,
+    wrong: Option<Wrong>,
+) {
+    let base = base.map(str::to_owned);
+    let vector = Vector { about: about.to_owned(), expect: expect.to_owned(), step, base, edits, wrong };
     let folder = vectors().join(name);
     fs::create_dir_all(&folder).expect("creates");
     let text = serde_json::to_string_pretty(&vector).expect("JSON");
@@ -374,6 +394,6 @@ fn edited_manifests(tenant: &Tenant, sealed: &Path) {
     );
 }
 
-fn replace(file: &str) -> Edit {
+pub(super) fn replace(file: &str) -> Edit {
     Edit::Replace { file: file.to_owned() }
 }
