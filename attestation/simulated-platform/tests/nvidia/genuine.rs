@@ -17,26 +17,41 @@ macro_rules! device {
         Genuine {
             topology: $topology,
             device: $device,
-            report: include_bytes!(concat!("../genuine-nvidia/", $name, ".report.bin")),
-            chain: include_str!(concat!("../genuine-nvidia/", $name, ".chain.pem")),
+            report: include_bytes!(concat!($name, "report.bin")),
+            chain: include_str!(concat!($name, "chain.pem")),
         }
     };
 }
 
 pub(crate) const DEVICES: [Genuine; 4] = [
-    device!(GpuTopology::Hopper(1), 0, "hopper"),
-    device!(GpuTopology::MultiGpu, 0, "multi-gpu"),
-    device!(GpuTopology::ProtectedPcie, 0, "protected-pcie"),
-    device!(GpuTopology::ProtectedPcie, 8, "switch"),
+    device!(GpuTopology::Hopper(1), 0, "../../../../tests/vectors/nvidia/005-h100-single-pass-through/"),
+    device!(GpuTopology::MultiGpu, 0, "../genuine-nvidia/multi-gpu."),
+    device!(GpuTopology::ProtectedPcie, 0, "../genuine-nvidia/protected-pcie."),
+    device!(GpuTopology::ProtectedPcie, 8, "../genuine-nvidia/switch."),
 ];
 
 /// Of a driver, a VBIOS and a switch.
 pub(crate) const MANIFESTS: [(GpuTopology, usize, &str); 3] = [
-    (GpuTopology::ProtectedPcie, 0, include_str!("../genuine-nvidia/NV_GPU_DRIVER_GH100_550.90.07.xml")),
-    (GpuTopology::ProtectedPcie, 1, include_str!("../genuine-nvidia/NV_GPU_VBIOS_1010_0200_882_96009F0001.xml")),
-    (GpuTopology::ProtectedPcie, 2, include_str!("../genuine-nvidia/NV_SWITCH_BIOS_5612_0002_890_9610550001.xml")),
+    (
+        GpuTopology::ProtectedPcie,
+        0,
+        include_str!("../../../../tests/vectors/nvidia-manifests/NV_GPU_DRIVER_GH100_550.90.07.xml"),
+    ),
+    (
+        GpuTopology::ProtectedPcie,
+        1,
+        include_str!("../../../../tests/vectors/nvidia-manifests/NV_GPU_VBIOS_1010_0200_882_96009F0001.xml"),
+    ),
+    (
+        GpuTopology::ProtectedPcie,
+        2,
+        include_str!(
+            "../../../../tests/vectors/nvidia-manifests/NV_SWITCH_BIOS_5612_0002_890_9610550001.signed2026.xml"
+        ),
+    ),
 ];
 
 /// About a boot ROM's certificate, and about that of a manifest's signer.
-pub(crate) const OCSP_OF_BROM: &[u8] = include_bytes!("../genuine-nvidia/device_l4_brom.ocsp.der");
-pub(crate) const OCSP_OF_SIGNER: &[u8] = include_bytes!("../genuine-nvidia/driver_rim_l4_signer.ocsp.der");
+pub(crate) const OCSP_OF_BROM: &[u8] = include_bytes!("../../../../tests/vectors/nvidia-ocsp/device_l4_brom.ocsp.der");
+pub(crate) const OCSP_OF_SIGNER: &[u8] =
+    include_bytes!("../../../../tests/vectors/nvidia-ocsp/driver_rim_l4_signer.ocsp.der");

@@ -11,8 +11,8 @@ use strongroom_simulated_platform::{GpuTopology, SimulatedNvidia};
 
 use crate::{NONCE, NOW, set, vendor};
 
-const GPU_CLAIMS: &str = include_str!("../genuine-nvidia/nras-gpu-claims.json");
-const SWITCH_CLAIMS: &str = include_str!("../genuine-nvidia/nras-switch-claims.json");
+const GPU_CLAIMS: &str = include_str!("../../../../tests/vectors/nvidia-eat/nras_hopper_claims_v3_decoded.json");
+const SWITCH_CLAIMS: &str = include_str!("../../../../tests/vectors/nvidia-eat/nras_switch_decoded.json");
 
 #[test]
 fn tokens_have_the_claims_of_genuine_ones_and_are_signed() {

@@ -20,9 +20,13 @@ const SAMPLES: &str = "NVIDIA_SAMPLES";
 
 #[test]
 fn genuine_manifests_are_rebuilt_and_verify() {
-    check(include_str!("../../../tests/genuine-nvidia/NV_GPU_DRIVER_GH100_550.90.07.xml")).unwrap();
-    check(include_str!("../../../tests/genuine-nvidia/NV_GPU_VBIOS_1010_0200_882_96009F0001.xml")).unwrap();
-    check(include_str!("../../../tests/genuine-nvidia/NV_SWITCH_BIOS_5612_0002_890_9610550001.xml")).unwrap();
+    check(include_str!("../../../../../tests/vectors/nvidia-manifests/NV_GPU_DRIVER_GH100_550.90.07.xml")).unwrap();
+    check(include_str!("../../../../../tests/vectors/nvidia-manifests/NV_GPU_VBIOS_1010_0200_882_96009F0001.xml"))
+        .unwrap();
+    check(include_str!(
+        "../../../../../tests/vectors/nvidia-manifests/NV_SWITCH_BIOS_5612_0002_890_9610550001.signed2026.xml"
+    ))
+    .unwrap();
 }
 
 #[test]
