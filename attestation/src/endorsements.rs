@@ -5,6 +5,8 @@ mod certificate_table;
 mod json;
 pub(crate) mod pem;
 
+use std::fmt;
+
 use crate::error::{Code, Refusal};
 use crate::hex_bytes::HexBytes;
 use crate::nvidia::{self, Manifest, ServiceKeys};
@@ -289,59 +291,40 @@ impl Endorsements {
     }
 
     fn keep_manifest(&mut self, manifest: Manifest) -> Result<(), Refusal> {
-        if self.manifests.contains(&manifest) {
-            return Ok(());
-        }
-        if self.manifests.len() >= MAX_MANIFESTS {
-            return Err(malformed(format!("more than {MAX_MANIFESTS} manifests")));
-        }
-        self.manifests.push(manifest);
-        Ok(())
+        keep(&mut self.manifests, manifest, MAX_MANIFESTS, format_args!("more than {MAX_MANIFESTS} manifests"))
     }
 
     fn keep_device_chain(&mut self, chain: Vec<Certificate>) -> Result<(), Refusal> {
-        if self.device_chains.contains(&chain) {
-            return Ok(());
-        }
-        if self.device_chains.len() >= MAX_DEVICE_CHAINS {
-            return Err(malformed(format!("certificates of more than {MAX_DEVICE_CHAINS} devices")));
-        }
-        self.device_chains.push(chain);
-        Ok(())
+        let too_many = format_args!("certificates of more than {MAX_DEVICE_CHAINS} devices");
+        keep(&mut self.device_chains, chain, MAX_DEVICE_CHAINS, too_many)
     }
 
     fn keep_certificate(&mut self, certificate: Certificate) -> Result<(), Refusal> {
-        if self.certificates.iter().any(|known| known.der() == certificate.der()) {
-            return Ok(());
-        }
-        if self.certificates.len() >= MAX_CERTIFICATES {
-            return Err(malformed(format!("more than {MAX_CERTIFICATES} certificates")));
-        }
-        self.certificates.push(certificate);
-        Ok(())
+        let too_many = format_args!("more than {MAX_CERTIFICATES} certificates");
+        keep(&mut self.certificates, certificate, MAX_CERTIFICATES, too_many)
     }
 
     fn keep_revocation_list(&mut self, list: RevocationList) -> Result<(), Refusal> {
-        if self.revocation_lists.iter().any(|known| known.der() == list.der()) {
-            return Ok(());
-        }
-        if self.revocation_lists.len() >= MAX_REVOCATION_LISTS {
-            return Err(malformed(format!("more than {MAX_REVOCATION_LISTS} revocation lists")));
-        }
-        self.revocation_lists.push(list);
-        Ok(())
+        let too_many = format_args!("more than {MAX_REVOCATION_LISTS} revocation lists");
+        keep(&mut self.revocation_lists, list, MAX_REVOCATION_LISTS, too_many)
     }
 
     fn keep_ocsp_response(&mut self, response: OcspResponse) -> Result<(), Refusal> {
-        if self.ocsp_responses.iter().any(|known| known.der() == response.der()) {
-            return Ok(());
-        }
-        if self.ocsp_responses.len() >= MAX_OCSP_RESPONSES {
-            return Err(malformed(format!("more than {MAX_OCSP_RESPONSES} OCSP responses")));
-        }
-        self.ocsp_responses.push(response);
-        Ok(())
+        let too_many = format_args!("more than {MAX_OCSP_RESPONSES} OCSP responses");
+        keep(&mut self.ocsp_responses, response, MAX_OCSP_RESPONSES, too_many)
     }
+}
+
+/// Adds what is not there yet; refuses with `too_many` where there are `most` already.
+fn keep<T: PartialEq>(place: &mut Vec<T>, value: T, most: usize, too_many: fmt::Arguments<'_>) -> Result<(), Refusal> {
+    if place.contains(&value) {
+        return Ok(());
+    }
+    if place.len() >= most {
+        return Err(malformed(too_many.to_string()));
+    }
+    place.push(value);
+    Ok(())
 }
 
 /// The certificates of a device's PEM text, in its order; nothing else may be in it, as devices write it.

@@ -5,6 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+/// A stranger's text as it may be shown: at most `most` characters, control characters replaced.
+pub(crate) fn shown(text: &str, most: usize) -> String {
+    text.chars().take(most).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
 /// What was at stake in a check. The text form ([`Code::as_str`]) is stable: it is printed, sent
 /// and logged, and programs decide on it.
 ///

@@ -220,6 +220,11 @@ impl AttestationResult {
         appraisal.into_verdict().map(drop)
     }
 
+    /// The first check that failed, as a refusal with all of them.
+    fn holds_so_far(&self) -> Result<(), Refusal> {
+        Refusal::from_checks(self.checks.clone()).map_or(Ok(()), Err)
+    }
+
     fn refuse(&mut self, refusal: &Refusal) {
         self.status = if refusal.code == Code::Parse { Status::Malformed } else { Status::Refused };
         self.code = Some(refusal.code);

@@ -19,6 +19,7 @@ mod remote_token;
 mod report;
 mod verify;
 
+pub(crate) use appraise::numbers;
 pub(crate) use chain::is_leaf;
 pub use chip::Architecture;
 pub use claims::{DeviceClaims, DeviceSetClaims, ManifestClaims, Measurement};

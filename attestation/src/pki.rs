@@ -8,6 +8,6 @@ mod revocation;
 mod status;
 
 pub(crate) use fitness::unfit;
-pub(crate) use path::{Path, PathRules};
+pub(crate) use path::{Path, PathRules, check_dates};
 pub(crate) use revocation::{ListRules, check_lists};
 pub(crate) use status::{StatusRules, check_status};

@@ -88,7 +88,7 @@ pub fn verify_remembering<K: Class>(
         }
         let claims = AuthenticatedClaims::new(claims, policy, valid_until);
         checks.extend(answers);
-        checks.push(platform(claims.platform(), policy));
+        checks.push(platform(claims.platform(), policy, claims.platform().name()));
         checks.extend(deny::answer(&claims, &fingerprints, policy, now));
         claims
     });
@@ -128,10 +128,11 @@ fn authenticated_azure(
     Some((checks, PlatformClaims::Azure(Box::new(claims)), authentic.valid_until))
 }
 
-fn platform(found: Platform, policy: &Policy) -> Check {
+/// Whether the policy takes this kind of platform; `found` says it in words.
+pub(crate) fn platform(kind: Platform, policy: &Policy, found: &str) -> Check {
     let names: Vec<&str> = policy.platforms.iter().map(|platform| platform.name()).collect();
     let wanted = format!("one of {}", names.join(", "));
-    Check::when(policy.platforms.contains(&found), Code::PlatformNotAllowed, "kind of platform", wanted, found.name())
+    Check::when(policy.platforms.contains(&kind), Code::PlatformNotAllowed, "kind of platform", wanted, found)
 }
 
 /// The numbered checks of one verification, before the question whether all of them passed.

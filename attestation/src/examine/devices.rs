@@ -8,6 +8,7 @@ use crate::class::Class;
 use crate::error::{Check, Code, Refusal};
 use crate::nvidia::{DeviceAppraisal, DeviceSetClaims, verify_devices, verify_without_devices};
 use crate::policy::Policy;
+use crate::verify;
 
 /// The challenge that devices alone must have answered.
 pub(super) fn nonce(examination: &Examination<'_>) -> Result<Option<[u8; 32]>, Refusal> {
@@ -37,16 +38,17 @@ impl AttestationResult {
             Some(claims) => self.checks.extend(self.devices.as_ref().map(|set| bound_to_machine(claims, set, policy))),
             None => {
                 self.bound = nonce.is_some();
-                self.checks.push(alone(policy));
+                let found = "nvidia: devices alone, of no known machine";
+                self.checks.push(verify::platform(Platform::Nvidia, policy, found));
             }
         }
-        Refusal::from_checks(self.checks.clone()).map_or(Ok(()), Err)
+        self.holds_so_far()
     }
 
     /// A policy that wants devices refuses a machine that shows none.
     pub(super) fn judge_absence(&mut self, policy: &Policy) -> Result<(), Refusal> {
         self.checks.extend(verify_without_devices(policy));
-        Refusal::from_checks(self.checks.clone()).map_or(Ok(()), Err)
+        self.holds_so_far()
     }
 }
 
@@ -65,13 +67,4 @@ fn bound_to_machine(claims: &AuthenticatedClaims, devices: &DeviceSetClaims, pol
     }
     let wanted = "nothing: the policy does not require it; these may be any machine's devices";
     Check::skip(Code::Nonce, title, wanted, found)
-}
-
-/// Devices without a machine.
-fn alone(policy: &Policy) -> Check {
-    let title = "kind of platform";
-    let names: Vec<&str> = policy.platforms.iter().map(|platform| platform.name()).collect();
-    let holds = policy.platforms.contains(&Platform::Nvidia);
-    let wanted = format!("one of {}", names.join(", "));
-    Check::when(holds, Code::PlatformNotAllowed, title, wanted, "nvidia: devices alone, of no known machine")
 }

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use super::{AttestationResult, Examination};
-use crate::error::{Check, Code, Refusal};
-use crate::nvidia::{RemoteAnswer, RemoteRules, ServiceKeys, check_remote};
+use crate::error::{Check, Code, Refusal, State};
+use crate::nvidia::{RemoteAnswer, RemoteRules, ServiceKeys, check_remote, numbers};
 use crate::trail::{Parts, Trail};
 
 /// Services of simulated vendors are under a name that no service can have (RFC 2606).
@@ -50,16 +50,8 @@ impl AttestationResult {
         if let Some(claims) = &claims {
             self.bound |= examination.nonce.is_some();
             let of_kind = |kind: &str| claims.devices.iter().filter(|device| device.name.starts_with(kind)).count();
-            for (title, found, wanted) in [
-                ("number of GPUs", of_kind("GPU-"), policy.gpus),
-                ("number of switches", of_kind("SWITCH-"), policy.switches),
-            ] {
-                if let Some(wanted) = wanted {
-                    let holds = found == usize::from(wanted);
-                    let wanted = format!("exactly {wanted}");
-                    self.checks.push(Check::when(holds, Code::PlatformNotAllowed, title, wanted, found.to_string()));
-                }
-            }
+            let numbers = numbers(of_kind("GPU-"), of_kind("SWITCH-"), policy).into_iter();
+            self.checks.extend(numbers.filter(|check| check.state != State::Skip));
             let devices = claims.devices.iter().map(|device| {
                 json!({
                     "name": device.name,
@@ -76,11 +68,8 @@ impl AttestationResult {
                 "valid_until": claims.until,
             }));
         }
-        match Refusal::from_checks(self.checks.clone()) {
-            Some(refusal) => Err(refusal),
-            None if claims.is_some() => Ok(()),
-            // Without claims some check failed; were none to have, the answer is still no.
-            None => Err(Refusal::new(Code::Signature, "the remote service's answer was not believed")),
-        }
+        self.holds_so_far()?;
+        // Without claims some check failed; were none to have, the answer is still no.
+        claims.map(drop).ok_or_else(|| Refusal::new(Code::Signature, "the remote service's answer was not believed"))
     }
 }

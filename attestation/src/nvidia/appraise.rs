@@ -10,11 +10,9 @@ use crate::nvidia::report::DeviceMode;
 
 /// Answers each requirement of `policy` on `devices`, whose manifests are `references`.
 pub(super) fn appraise(devices: &[DeviceClaims], references: &[Reference<'_>], policy: &NvidiaPolicy) -> Vec<Check> {
-    let mut checks = vec![
-        count("number of GPUs", devices.iter().filter(|device| !device.is_switch()).count(), policy.gpus),
-        count("number of switches", devices.iter().filter(|device| device.is_switch()).count(), policy.switches),
-        modes(devices, policy),
-    ];
+    let (switches, gpus): (Vec<_>, Vec<_>) = devices.iter().partition(|device| device.is_switch());
+    let mut checks = numbers(gpus.len(), switches.len(), policy).to_vec();
+    checks.push(modes(devices, policy));
     checks.extend(fabric::appraise(devices, policy));
     for device in devices {
         checks.push(generation(device, policy));
@@ -30,14 +28,16 @@ pub(super) fn appraise(devices: &[DeviceClaims], references: &[Reference<'_>], p
     checks
 }
 
-fn count(title: &str, found: usize, wanted: Option<u8>) -> Check {
-    match wanted {
+/// Whether there are as many devices as the policy names.
+pub(crate) fn numbers(gpus: usize, switches: usize, policy: &NvidiaPolicy) -> [Check; 2] {
+    let count = |title, found: usize, wanted: Option<u8>| match wanted {
         Some(wanted) => {
             let holds = found == usize::from(wanted);
             Check::when(holds, Code::PlatformNotAllowed, title, format!("exactly {wanted}"), found.to_string())
         }
         None => Check::skip(Code::PlatformNotAllowed, title, "nothing: the policy names none", found.to_string()),
-    }
+    };
+    [count("number of GPUs", gpus, policy.gpus), count("number of switches", switches, policy.switches)]
 }
 
 /// GPUs of one machine all work in one way.

@@ -105,7 +105,11 @@ pub(super) fn given_chain<'a>(bag: &'a Endorsements, device: &'a Device) -> Opti
     let chains = bag.device_chains();
     let signs = |chain: &&Vec<Certificate>| chain.first().is_some_and(|leaf| device.report.is_signed_by(leaf).is_ok());
     // One that did not sign still says more than none: its refusal names it.
-    device.chain.as_ref().or_else(|| chains.iter().find(signs)).or(chains.first())
+    let chosen = || match chains {
+        [only] => Some(only),
+        several => several.iter().find(signs).or(several.first()),
+    };
+    device.chain.as_ref().or_else(chosen)
 }
 
 /// What the sender wrote beside the report, and the report's own kind.

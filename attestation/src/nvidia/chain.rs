@@ -5,9 +5,9 @@ use crate::class::Anchored;
 use crate::error::{Check, Code};
 use crate::nvidia::chip::Chip;
 use crate::nvidia::fwid;
-use crate::pki::unfit;
+use crate::pki::{check_dates, unfit};
 use crate::trail::Trail;
-use crate::trust_anchors::{VendorRoot, looks_like_development, plain_name, valid_until};
+use crate::trust_anchors::{VendorRoot, looks_like_development, plain_name};
 use crate::unix_time::UnixTime;
 use crate::x509::{Certificate, oid};
 
@@ -41,7 +41,7 @@ pub(crate) fn is_leaf(certificate: &Certificate) -> bool {
 impl DeviceChain<'_> {
     /// What the chip is called on the NVLink fabric: the last eight bytes of its certificate's name
     /// (which begins with a byte for the kind of device). Switches repeat theirs in their reports and
-    /// name the GPUs that they connect (docs/decisions/gpu-identity.md).
+    /// name the GPUs that they connect (docs/decisions/0007-gpus-by-their-certificates.md).
     pub(crate) fn fabric_identity(&self) -> Option<[u8; 8]> {
         let digits = self.device.subject.serial_number()?;
         let bytes: [u8; 9] = hex::decode(digits).ok()?.try_into().ok()?;
@@ -104,25 +104,8 @@ pub(crate) fn authenticate<'a>(
             return None;
         }
     };
-    let until = dates(trail, &format!("{label}: dates of the certificates"), chain, now)?;
+    let until = check_dates(trail, &format!("{label}: dates of the certificates"), chain, now)?;
     Some(DeviceChain { leaf, device, provisioner, family, root, chip, until })
-}
-
-fn dates(trail: &mut Trail, title: &str, chain: &[Certificate], now: UnixTime) -> Option<UnixTime> {
-    let all: Vec<&Certificate> = chain.iter().collect();
-    let wanted = format!("all valid at {now}");
-    match valid_until(&all, now) {
-        Ok(until) => {
-            trail.lasts(title, until);
-            trail.step(Check::pass(Code::CollateralExpired, title, wanted, format!("valid until {until}")))?;
-            Some(until)
-        }
-        Err(outside) => {
-            let found = format!("{}: {} to {}", outside.subject.shown(), outside.not_before, outside.not_after);
-            trail.step(Check::fail(Code::CollateralExpired, title, wanted, found))?;
-            None
-        }
-    }
 }
 
 /// What is wrong with five certificates in a row, if anything is.
@@ -142,7 +125,7 @@ fn objection(chain: &[Certificate], anchored: Anchored<'_>) -> Option<String> {
         }
     }
     let leaf = chain.first()?;
-    if leaf.is_ca() != Some(false) || !leaf.may_sign_digests() {
+    if leaf.is_ca() != Some(false) || !leaf.may_sign_data() {
         return Some(format!("{}, whose key is not for signing reports", leaf.subject.shown()));
     }
     chain.iter().find_map(|certificate| unfit(certificate, &KNOWN_CRITICAL, anchored.development))

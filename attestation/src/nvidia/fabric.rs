@@ -40,11 +40,9 @@ fn objection(gpus: &[&DeviceClaims], switches: &[&DeviceClaims]) -> Option<Strin
         devices.iter().filter_map(|device| device.fabric_identity).collect()
     };
     let (all_gpus, all_switches) = (identities(gpus), identities(switches));
-    let odd = |device: &&&DeviceClaims, named: &[LinkedDevice], all: &BTreeSet<LinkedDevice>| {
-        let named: BTreeSet<LinkedDevice> = named.iter().copied().collect();
-        named != *all && !device.label.is_empty()
-    };
-    if let Some(gpu) = gpus.iter().find(|gpu| odd(gpu, &gpu.switches, &all_switches)) {
+    let names =
+        |named: &[LinkedDevice], all: &BTreeSet<LinkedDevice>| named.iter().copied().collect::<BTreeSet<_>>() == *all;
+    if let Some(gpu) = gpus.iter().find(|gpu| !names(&gpu.switches, &all_switches)) {
         return Some(format!(
             "{} is linked to {}, and the switches are {}",
             gpu.label,
@@ -52,7 +50,7 @@ fn objection(gpus: &[&DeviceClaims], switches: &[&DeviceClaims]) -> Option<Strin
             list(&all_switches)
         ));
     }
-    if let Some(switch) = switches.iter().find(|switch| odd(switch, &switch.gpus, &all_gpus)) {
+    if let Some(switch) = switches.iter().find(|switch| !names(&switch.gpus, &all_gpus)) {
         return Some(format!("{} connects {}, and the GPUs are {}", switch.label, list(&switch.gpus), list(&all_gpus)));
     }
     None

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use crate::class::Class;
 use crate::deny;
 use crate::endorsements::Endorsements;
-use crate::error::{Check, Code, Refusal};
-use crate::nvidia::appraise::appraise;
+use crate::error::{Check, Code, Refusal, State};
+use crate::nvidia::appraise::{appraise, numbers};
 use crate::nvidia::authenticate::{Given, authenticate};
 use crate::nvidia::claims::DeviceSetClaims;
 use crate::nvidia::evidence::DeviceEvidence;
@@ -76,12 +76,8 @@ pub fn verify_devices_remembering<K: Class>(
 
 /// What `policy` says of a machine that shows no device: one that names a number of them refuses.
 pub fn verify_without_devices(policy: &Policy) -> Vec<Check> {
-    let numbers = [("number of GPUs", policy.nvidia.gpus), ("number of switches", policy.nvidia.switches)];
-    let check = |(title, number): (&str, Option<u8>)| {
-        let number = number?;
-        Some(Check::when(number == 0, Code::PlatformNotAllowed, title, format!("exactly {number}"), "0"))
-    };
-    numbers.into_iter().filter_map(check).collect()
+    // What the policy does not ask needs no answer about what is not there.
+    numbers(0, 0, &policy.nvidia).into_iter().filter(|check| check.state != State::Skip).collect()
 }
 
 /// The numbered checks of one verification of devices, before the question whether all of them passed.

@@ -79,24 +79,9 @@ impl<'a> Path<'a> {
         Some(path)
     }
 
-    /// The last moment at which every certificate of the path is valid; notes a failure when one
-    /// is not valid at `now`.
+    /// [`check_dates`] of every certificate of the path.
     pub(crate) fn check_dates(&self, trail: &mut Trail, title: &str, now: UnixTime) -> Option<UnixTime> {
-        let all: Vec<&Certificate> = self.all().collect();
-        let wanted = format!("all valid at {now}");
-        match valid_until(&all, now) {
-            Ok(until) => {
-                trail.lasts(title, until);
-                trail.step(Check::pass(Code::CollateralExpired, title, wanted, format!("valid until {until}")))?;
-                Some(until)
-            }
-            Err(outside) => {
-                let name = outside.subject.shown();
-                let found = format!("{name}: {} to {}", outside.not_before, outside.not_after);
-                trail.step(Check::fail(Code::CollateralExpired, title, wanted, found))?;
-                None
-            }
-        }
+        check_dates(trail, title, self.all(), now)
     }
 
     pub(crate) fn leaf(&self) -> &'a Certificate {
@@ -133,6 +118,30 @@ impl<'a> Path<'a> {
             }
         }
         None
+    }
+}
+
+/// The last moment at which all of `certificates` are valid; notes a failure when one is not valid at `now`.
+pub(crate) fn check_dates<'a>(
+    trail: &mut Trail,
+    title: &str,
+    certificates: impl IntoIterator<Item = &'a Certificate>,
+    now: UnixTime,
+) -> Option<UnixTime> {
+    let all: Vec<&Certificate> = certificates.into_iter().collect();
+    let wanted = format!("all valid at {now}");
+    match valid_until(&all, now) {
+        Ok(until) => {
+            trail.lasts(title, until);
+            trail.step(Check::pass(Code::CollateralExpired, title, wanted, format!("valid until {until}")))?;
+            Some(until)
+        }
+        Err(outside) => {
+            let name = outside.subject.shown();
+            let found = format!("{name}: {} to {}", outside.not_before, outside.not_after);
+            trail.step(Check::fail(Code::CollateralExpired, title, wanted, found))?;
+            None
+        }
     }
 }
 

@@ -203,18 +203,13 @@ impl Certificate {
         self.is_ca() == Some(true) && self.key_usage_byte().is_some_and(|byte| byte & 0x04 != 0)
     }
 
-    /// The key usage allows signing anything but certificates and lists (RFC 5280 4.2.1.3,
-    /// digitalSignature).
-    pub(crate) fn may_sign_digests(&self) -> bool {
-        self.key_usage_byte().is_some_and(|byte| byte & 0x80 != 0)
-    }
-
     /// The key usage allows signing revocation lists.
     pub(crate) fn may_sign_revocation_lists(&self) -> bool {
         self.key_usage_byte().is_some_and(|byte| byte & 0x02 != 0)
     }
 
-    /// The key usage allows signing data that are neither certificates nor lists (digitalSignature).
+    /// The key usage allows signing data that are neither certificates nor lists (RFC 5280 4.2.1.3,
+    /// digitalSignature).
     pub(crate) fn may_sign_data(&self) -> bool {
         self.key_usage_byte().is_some_and(|byte| byte & 0x80 != 0)
     }

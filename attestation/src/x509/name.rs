@@ -1,6 +1,7 @@
 //! Distinguished names, compared attribute by attribute.
 
 use crate::der::{DerError, Reader, tag};
+use crate::error::shown;
 use crate::x509::oid;
 
 /// Attributes a name may have; AMD's have six.
@@ -66,6 +67,6 @@ impl Name {
     /// The common name as it may be shown: control characters are replaced.
     pub(crate) fn shown(&self) -> String {
         let name = self.common_name().unwrap_or("(no common name)");
-        name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
+        shown(name, 64)
     }
 }

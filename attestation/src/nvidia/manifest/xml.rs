@@ -5,7 +5,7 @@
 use roxmltree::{Document, ParsingOptions};
 
 use super::malformed;
-use crate::error::Refusal;
+use crate::error::{self, Refusal};
 
 /// A node of a manifest's tree.
 pub(super) type Node<'a> = roxmltree::Node<'a, 'a>;
@@ -68,9 +68,7 @@ pub(super) fn read(text: &str) -> Result<Document<'_>, Refusal> {
     let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, entity_resolver: None };
     Document::parse_with_options(text, options).map_err(|error| {
         // Its words may hold what the text held.
-        let shown =
-            error.to_string().chars().take(160).map(|c| if c.is_control() { '?' } else { c }).collect::<String>();
-        malformed(format!("it is not well-formed XML: {shown}"))
+        malformed(format!("it is not well-formed XML: {}", error::shown(&error.to_string(), 160)))
     })
 }
 

@@ -14,8 +14,7 @@ impl Certificate {
     /// Whether nothing in the key usage speaks against signing messages (RFC 5280 4.2.1.3): there is
     /// none, or it has digitalSignature.
     pub(crate) fn may_sign_messages(&self) -> bool {
-        let byte = || self.key_usage_byte().is_some_and(|byte| byte & 0x80 != 0);
-        self.extension(oid::KEY_USAGE).is_none() || byte()
+        self.extension(oid::KEY_USAGE).is_none() || self.may_sign_data()
     }
 
     /// The issuer's name as this certificate writes it (RFC 5280 4.1.2.4), DER.
