@@ -13,9 +13,9 @@ use crate::nvidia::{Architecture, Device, SpdmReport};
 /// Fields under which lists stand.
 const LISTS: [&str; 2] = ["evidence_list", "device_evidence_list"];
 
-/// Whether the bytes are JSON of one of the forms.
-pub(super) fn is_device_json(bytes: &[u8]) -> bool {
-    serde_json::from_slice(bytes).is_ok_and(|value| matches!(entries(&value), Some([_, ..])))
+/// Whether the JSON has one of the forms.
+pub(super) fn is_device_json(value: &Value) -> bool {
+    matches!(entries(value), Some([_, ..]))
 }
 
 /// The devices, in order. `arch` and `nonce` of the request count for each entry without its own.

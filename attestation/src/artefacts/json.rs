@@ -21,9 +21,9 @@ pub(super) struct Contents {
     pub(super) tpm_quotes: Vec<QuoteParts>,
 }
 
-/// Whether the text is a JSON object with a field that only evidence has.
-pub(super) fn is_evidence(bytes: &[u8]) -> bool {
-    object(bytes).is_some_and(|object| EVIDENCE_FIELDS.iter().any(|name| object.contains_key(*name)))
+/// Whether the JSON is an object with a field that only evidence has.
+pub(super) fn is_evidence(value: &Value) -> bool {
+    EVIDENCE_FIELDS.iter().any(|name| value.get(name).is_some())
 }
 
 /// Reads the fields that are known. Others say nothing that could make anything accepted.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use super::{devices, json, text};
 use crate::azure::{HclReport, TpmQuote};
 use crate::event_log::EventLog;
@@ -51,6 +53,8 @@ pub(super) fn kind_of(bytes: &[u8]) -> ArtefactKind {
     let first_is = |wanted: &[u8]| {
         bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| wanted.contains(first))
     };
+    // Read once, for all the kinds that are told apart by what stands in it.
+    let json: Option<Value> = first_is(b"[{").then(|| serde_json::from_slice(bytes).ok()).flatten();
     if HclReport::looks_like(bytes) {
         ArtefactKind::HclReport
     } else if TdxQuote::looks_like(bytes) {
@@ -63,9 +67,9 @@ pub(super) fn kind_of(bytes: &[u8]) -> ArtefactKind {
         ArtefactKind::EventLogTable
     } else if SpdmReport::looks_like(bytes) {
         ArtefactKind::SpdmReport
-    } else if first_is(b"[{") && RemoteAnswer::looks_like(bytes) {
+    } else if first_is(b"[{") && RemoteAnswer::looks_like(bytes, json.as_ref()) {
         ArtefactKind::RemoteAnswer
-    } else if first_is(b"[{") && devices::is_device_json(bytes) {
+    } else if json.as_ref().is_some_and(devices::is_device_json) {
         ArtefactKind::DeviceJson
     } else if EventLog::looks_like(bytes) {
         ArtefactKind::EventLog
@@ -76,7 +80,7 @@ pub(super) fn kind_of(bytes: &[u8]) -> ArtefactKind {
     } else if first_is(b"[") && std::str::from_utf8(bytes).is_ok() {
         // A raw signature may begin with any byte, but is no text.
         ArtefactKind::PcrValues
-    } else if first_is(b"{") && json::is_evidence(bytes) {
+    } else if json.as_ref().is_some_and(json::is_evidence) {
         ArtefactKind::EvidenceJson
     } else {
         ArtefactKind::Endorsements

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::error::{Code, Refusal};
+use crate::error::{self, Code, Refusal};
 
 pub(crate) use check::{RemoteRules, check};
 use device::DeviceKind;
@@ -49,21 +49,13 @@ pub(crate) struct RemoteAnswer {
 impl RemoteAnswer {
     /// Whether the text is such an answer's: an array that begins with an array that begins with `"JWT"`; or
     /// the object in which NVIDIA's own tools write it, under `detached_eat`.
-    pub(crate) fn looks_like(bytes: &[u8]) -> bool {
-        RemoteAnswer::begins(bytes) || RemoteAnswer::wrapped(bytes).is_some()
-    }
-
-    /// The answer in the object that NVIDIA's tools write.
-    fn wrapped(bytes: &[u8]) -> Option<Vec<u8>> {
-        let object: BTreeMap<String, Value> = serde_json::from_slice(bytes).ok()?;
-        object.get(WRAPPER).filter(|answer| answer.is_array()).map(|answer| answer.to_string().into_bytes())
-    }
-
-    fn begins(bytes: &[u8]) -> bool {
-        ["[", "[", "\"JWT\""]
+    /// `json` is the text read, if it is JSON at all.
+    pub(crate) fn looks_like(bytes: &[u8], json: Option<&Value>) -> bool {
+        let begins = ["[", "[", "\"JWT\""]
             .iter()
             .try_fold(bytes, |rest, wanted| rest.trim_ascii_start().strip_prefix(wanted.as_bytes()))
-            .is_some()
+            .is_some();
+        begins || json.and_then(|json| json.get(WRAPPER)).is_some_and(Value::is_array)
     }
 
     /// Reads an answer. Refused with `PARSE` unless it has the one shape, every member once; with
@@ -72,11 +64,12 @@ impl RemoteAnswer {
         if bytes.len() > MAX_BYTES {
             return Err(malformed(format!("larger than {MAX_BYTES} bytes")));
         }
-        if let Some(inner) = RemoteAnswer::wrapped(bytes) {
-            return RemoteAnswer::parse(&inner);
-        }
         let shape = || malformed("it is not [[\"JWT\", token], {name: token, …}]");
-        let Value::Array(parts) = unique_json::read(bytes).map_err(malformed)? else { return Err(shape()) };
+        let answer = match unique_json::read(bytes).map_err(malformed)? {
+            Value::Object(mut object) => object.remove(WRAPPER).unwrap_or_default(),
+            bare => bare,
+        };
+        let Value::Array(parts) = answer else { return Err(shape()) };
         let [Value::Array(overall), Value::Object(devices)] = parts.as_slice() else { return Err(shape()) };
         let [Value::String(kind), Value::String(overall)] = overall.as_slice() else { return Err(shape()) };
         if kind != "JWT" {
@@ -106,7 +99,7 @@ impl RemoteAnswer {
 
 /// Text of a stranger as it may be shown.
 fn shown(text: &str) -> String {
-    text.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
+    error::shown(text, 64)
 }
 
 fn malformed(detail: impl std::fmt::Display) -> Refusal {

@@ -10,6 +10,11 @@ use super::*;
 use crate::error::{Check, State};
 use crate::trail::Trail;
 
+/// As artefacts are told apart: the bytes, and the JSON that they may be.
+fn looks_like(bytes: &[u8]) -> bool {
+    RemoteAnswer::looks_like(bytes, serde_json::from_slice(bytes).ok().as_ref())
+}
+
 /// What an answer is believed to say, or the code and words of its refusal.
 fn judged(bytes: &[u8], rules: &RemoteRules<'_>) -> Result<RemoteClaims, (Code, String)> {
     let answer = RemoteAnswer::parse(bytes).map_err(|refusal| (refusal.code, refusal.detail))?;

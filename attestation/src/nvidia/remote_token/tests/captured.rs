@@ -33,7 +33,7 @@ fn the_service_s_answers_are_by_keys_that_nobody_pinned() {
             ("nras_switch_detached_eat.json", "nv-eat-kid-stg-20250627231638491-"),
         ] {
             let bytes = file(name);
-            assert!(RemoteAnswer::looks_like(&bytes), "{name}");
+            assert!(looks_like(&bytes), "{name}");
             let (code, detail) = refused(&bytes, &keys);
             assert_eq!(code, Code::NoEndorsement, "{name}: {detail}");
             assert!(detail.contains("no pinned key of the service") && detail.contains(key_id), "{name}: {detail}");
@@ -46,14 +46,18 @@ fn the_service_s_answers_are_by_keys_that_nobody_pinned() {
 fn an_answer_that_nothing_signs_is_refused_by_name() {
     let file: Value = serde_json::from_slice(&file("nvat_local_alg_none_h100.json")).unwrap();
     let answer = file["detached_eat"].to_string();
-    assert!(RemoteAnswer::looks_like(answer.as_bytes()));
+    assert!(looks_like(answer.as_bytes()));
     let (code, detail) = refused(answer.as_bytes(), &ServiceKeys::default());
     assert_eq!(code, Code::Signature);
     assert!(detail.contains("\"none\""), "{detail}");
     // The tool's own output, which has it among its members, is refused for the same reason.
     let whole = file.to_string();
-    assert!(RemoteAnswer::looks_like(whole.as_bytes()));
+    assert!(looks_like(whole.as_bytes()));
     assert_eq!(RemoteAnswer::parse(whole.as_bytes()).unwrap_err().code, Code::Signature);
+    // In there, too, no member stands twice.
+    let twice = r#"{"detached_eat":[["JWT","a"],{"GPU-0":"b","GPU-0":"c"}]}"#;
+    assert!(looks_like(twice.as_bytes()));
+    assert!(RemoteAnswer::parse(twice.as_bytes()).unwrap_err().detail.contains("a member twice"));
 }
 
 /// They are read as NVIDIA's notes read them, and but for the key they would be believed: the switch's

@@ -261,9 +261,9 @@ fn a_key_set_is_read_strictly() {
 
 #[test]
 fn it_looks_like_an_answer_by_its_beginning() {
-    assert!(RemoteAnswer::looks_like(b" [\n[ \"JWT\" , "));
+    assert!(looks_like(b" [\n[ \"JWT\" , "));
     for other in [&b"[[\"jwt\""[..], b"[\"JWT\"", b"{}", b""] {
-        assert!(!RemoteAnswer::looks_like(other));
+        assert!(!looks_like(other));
     }
     let large = vec![b' '; (1 << 20) + 1];
     assert!(RemoteAnswer::parse(&large).unwrap_err().detail.contains("larger"));
