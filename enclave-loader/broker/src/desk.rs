@@ -92,26 +92,24 @@ impl<K: Class> Desk<K> {
             return Err(Refusal::new(Code::ReportData, detail).into());
         }
         let devices = devices::submitted(&statement, &request.evidence)?;
-        let devices = devices.map(|(devices, nonce)| self.verify_devices(&devices, &bag, policy, nonce, now));
-        let devices = devices.transpose()?;
-        if let Some(refusal) = devices.is_none().then(|| Refusal::from_checks(verify_without_devices(policy))).flatten()
-        {
-            return Err(refusal.into());
-        }
+        let devices = self.appraise_devices(devices, &bag, policy, now)?;
         Ok(Proven { verdict, devices, statement, statement_hash })
     }
 
-    /// Verifies the reports of GPUs and switches, which must have answered `nonce`.
-    pub(crate) fn verify_devices(
+    /// Verifies the reports of GPUs and switches, which must have answered the challenge beside them. Where there are
+    /// none, the policy may want none.
+    pub(crate) fn appraise_devices(
         &self,
-        evidence: &DeviceEvidence,
+        submitted: Option<(DeviceEvidence, [u8; 32])>,
         endorsements: &Endorsements,
         policy: &Policy,
-        nonce: [u8; 32],
         now: UnixTime,
-    ) -> Result<DeviceSetClaims, Refusal> {
-        let appraisal = verify_devices::<K>(evidence, endorsements, &self.anchors, policy, Some(nonce), now);
-        Ok(appraisal.into_verdict()?.claims().clone())
+    ) -> Result<Option<DeviceSetClaims>, Refusal> {
+        let Some((evidence, nonce)) = submitted else {
+            return Refusal::from_checks(verify_without_devices(policy)).map_or(Ok(None), Err);
+        };
+        let appraisal = verify_devices::<K>(&evidence, endorsements, &self.anchors, policy, Some(nonce), now);
+        Ok(Some(appraisal.into_verdict()?.claims().clone()))
     }
 
     /// Verifies CPU evidence with endorsements from whoever asks.

@@ -1,7 +1,7 @@
 //! Step 8: the evidence of GPUs and switches, under the anchors that the trust file's environment allows.
 
 use strongroom_attestation::{
-    DeviceAppraisal, DeviceEvidence, DeviceSetClaims, Hardware, HardwareAnchors, Simulated, verify_devices,
+    Class, DeviceEvidence, DeviceSetClaims, Hardware, HardwareAnchors, Simulated, verify_devices,
     verify_without_devices,
 };
 
@@ -25,31 +25,29 @@ pub(super) fn appraise(
         trail.steps(verify_without_devices(&wanted.trust.policy))?;
         return Some(None);
     };
-    match wanted.trust.environment {
-        Environment::Production => {
-            let policy = &wanted.trust.policy;
-            let anchors = HardwareAnchors::compiled_in();
-            let bag = &submitted.endorsements;
-            let appraisal = verify_devices::<Hardware>(&evidence, bag, &anchors, policy, Some(nonce), wanted.now);
-            trail.steps(appraisal.checks().to_vec())?;
-            Some(Some(appraisal.into_verdict().ok()?.claims().clone()))
+    let shown = (&evidence, nonce);
+    let claims = match wanted.trust.environment {
+        Environment::Production => claims::<Hardware>(trail, wanted, shown, submitted, &HardwareAnchors::compiled_in()),
+        Environment::Development => {
+            let roots = &wanted.trust.development_anchors;
+            // All of them together: devices need two, of one vendor each.
+            let first = roots.first().map(Vec::as_slice).unwrap_or_default();
+            let anchors = trail.parsed("development roots", platform::anchors(first, 0, roots))?;
+            claims::<Simulated>(trail, wanted, shown, submitted, &anchors)
         }
-        Environment::Development => simulated(trail, wanted, submitted, (&evidence, nonce)).map(Some),
-    }
+    };
+    claims.map(Some)
 }
 
-fn simulated(
+fn claims<K: Class>(
     trail: &mut Trail,
     wanted: &SessionWanted<'_>,
-    submitted: &Submitted,
     (evidence, nonce): (&DeviceEvidence, [u8; 32]),
+    submitted: &Submitted,
+    anchors: &K::Anchors,
 ) -> Option<DeviceSetClaims> {
-    let roots = &wanted.trust.development_anchors;
-    // All of them together: devices need two, of one vendor each.
-    let first = roots.first().map(Vec::as_slice).unwrap_or_default();
-    let anchors = trail.parsed("development roots", platform::anchors(first, 0, roots))?;
-    let appraisal: DeviceAppraisal<Simulated> =
-        verify_devices(evidence, &submitted.endorsements, &anchors, &wanted.trust.policy, Some(nonce), wanted.now);
+    let (bag, policy) = (&submitted.endorsements, &wanted.trust.policy);
+    let appraisal = verify_devices::<K>(evidence, bag, anchors, policy, Some(nonce), wanted.now);
     trail.steps(appraisal.checks().to_vec())?;
     Some(appraisal.into_verdict().ok()?.claims().clone())
 }

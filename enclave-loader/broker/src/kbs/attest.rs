@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use strongroom_attestation::{
     Artefacts, Class, Code, DeviceEvidence, DeviceSetClaims, Endorsements, Evidence, Expected, Refusal, UnixTime,
-    Verdict, crypto, verify_without_devices,
+    Verdict, crypto,
 };
 
 use super::error::KbsError;
@@ -156,13 +156,9 @@ impl Broker {
             check_init_data(init_data, verdict.claims().host_data())?;
         }
         let rules = &policy.rules.attestation;
-        let devices = match devices_in(&attest.tee_evidence.additional_evidence)? {
-            Some(devices) => Some(desk.verify_devices(&devices, &bag, rules, attest.device_nonce(), now)?),
-            None => match Refusal::from_checks(verify_without_devices(rules)) {
-                Some(refusal) => return Err(refusal),
-                None => None,
-            },
-        };
+        let devices = devices_in(&attest.tee_evidence.additional_evidence)?;
+        let devices = devices.map(|devices| (devices, attest.device_nonce()));
+        let devices = desk.appraise_devices(devices, &bag, rules, now)?;
         Ok((verdict, devices))
     }
 
