@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom_channel::attest::AttestResponse;
+use strongroom_channel::attest::{AttestResponse, Collection};
 use strongroom_channel::binding::Purpose;
 use strongroom_channel::cose::media;
 use strongroom_channel::freshness::{self, Tree};
@@ -86,8 +86,9 @@ async fn work(parts: Parts, mut inbox: mpsc::Receiver<Question>) {
         let epoch = parts.epochs.current();
         match quote(&parts, &epoch, &tree).await {
             Ok((collected, signature)) => {
+                let submission = epoch.submission(&collected);
                 for (i, question) in (0u64..).zip(batch) {
-                    let response = respond(&parts, &epoch, &tree, i, &collected, &signature);
+                    let response = respond(&parts, &epoch, &tree, i, submission.clone(), &signature);
                     // The client may have gone; that is its business.
                     let _ = question.answer.send(Ok(response));
                 }
@@ -107,8 +108,14 @@ async fn quote(parts: &Parts, epoch: &Epoch, tree: &Tree) -> Result<(Collected, 
     Ok((collected, parts.instance.key.sign1(media::PROOF, &preimage)))
 }
 
-fn respond(parts: &Parts, epoch: &Epoch, tree: &Tree, index: u64, collected: &Collected, signature: &[u8]) -> Vec<u8> {
-    let (evidence, endorsements) = epoch.submission(collected);
+fn respond(
+    parts: &Parts,
+    epoch: &Epoch,
+    tree: &Tree,
+    index: u64,
+    (evidence, endorsements): (Collection, Collection),
+    signature: &[u8],
+) -> Vec<u8> {
     AttestResponse {
         statement: epoch.statement.clone(),
         leaf_index: index,

@@ -16,7 +16,7 @@ use strongroom_channel::ohttp::KeyPair;
 use strongroom_channel::statement::{self, EpochStatement, Workload};
 
 use crate::evidence::devices::{Answered, Devices};
-use crate::evidence::{Collected, EvidenceError};
+use crate::evidence::{Collected, EvidenceError, in_time};
 use crate::instance::Instance;
 use crate::replay::ReplaySet;
 
@@ -50,8 +50,7 @@ impl Epoch {
         let mut evidence = collected.collection(CollectionKind::Evidence);
         let mut endorsements = collected.collection(CollectionKind::Endorsements);
         if let Some(devices) = &self.devices {
-            devices.add_to(&mut evidence);
-            devices.add_endorsements_to(&mut endorsements);
+            devices.add_to(&mut evidence, &mut endorsements);
         }
         (evidence, endorsements)
     }
@@ -184,17 +183,8 @@ impl Made {
     async fn epoch(self, devices: Option<Arc<Devices>>, seconds: u64, now: u64) -> Result<Epoch, EvidenceError> {
         let Some(devices) = devices else { return Ok(self.without_devices(seconds, now)) };
         let (keys, statement) = self.statement(seconds, now);
-        let failed = |what: &str| EvidenceError::Failed(what.to_owned());
-        // Off the executor, and in bounded time, as for the CPU's evidence.
-        let work = tokio::task::spawn_blocking(move || {
-            let answered = devices.collect(&statement, now);
-            (answered, statement)
-        });
-        let (answered, mut statement) = tokio::time::timeout(EVIDENCE, work)
-            .await
-            .map_err(|_| failed("the devices did not answer in time"))?
-            .map_err(|_| failed("the collector crashed"))?;
-        let answered = answered?;
+        let collect = move || devices.collect(&statement, now).map(|answered| (answered, statement));
+        let (answered, mut statement) = in_time("the devices", EVIDENCE, collect).await??;
         statement.device_digest = answered.digest();
         Ok(whole(keys, &statement, Some(answered), seconds, now))
     }

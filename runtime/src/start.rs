@@ -23,7 +23,7 @@ use crate::epochs::{Epoch, Epochs};
 use crate::error::StartError;
 use crate::events::{Event, EventSink};
 use crate::evidence::devices::Devices;
-use crate::evidence::{Collected, EvidenceError, EvidenceSource};
+use crate::evidence::{Collected, EvidenceError, EvidenceSource, in_time};
 use crate::gateway;
 use crate::instance::Instance;
 use crate::keeper::{Keeper, KeeperHandle, UnderWay};
@@ -227,12 +227,7 @@ fn as_configured(config: &Config, devices: Option<&Devices>) -> Result<(), Evide
 
 /// Evidence off the executor, and in bounded time: the host answers for the platform, or not.
 pub(crate) async fn collect(source: Arc<dyn EvidenceSource>, preimage: Vec<u8>) -> Result<Collected, EvidenceError> {
-    let failed = |what: &str| EvidenceError::Failed(what.to_owned());
-    let work = tokio::task::spawn_blocking(move || source.collect(&preimage));
-    tokio::time::timeout(EVIDENCE, work)
-        .await
-        .map_err(|_| failed("it did not answer in time"))?
-        .map_err(|_| failed("the collector crashed"))?
+    in_time("it", EVIDENCE, move || source.collect(&preimage)).await?
 }
 
 /// Opens each model with its keys; the keys are dropped, and wiped, with this call.

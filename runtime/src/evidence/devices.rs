@@ -9,7 +9,7 @@ use strongroom_attestation::{
     Code, DevelopmentAnchors, DeviceAppraisal, Endorsements, Hardware, HardwareAnchors, Policy, Refusal, Simulated,
     UnixTime, verify_devices,
 };
-use strongroom_channel::attest::{Collection, CollectionKind, Record, indicator};
+use strongroom_channel::attest::{AttestError, Collection, CollectionKind, Record, indicator};
 use strongroom_channel::devices::{self, DeviceAnswer};
 use strongroom_channel::statement::EpochStatement;
 
@@ -43,13 +43,12 @@ enum Roots {
     Development(DevelopmentAnchors),
 }
 
-/// What all devices answered in one epoch.
+/// What all devices answered in one epoch, as it travels: written once, for everybody who asks in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Answered {
-    answers: Vec<DeviceAnswer>,
-    random: [u8; 32],
+    evidence: Collection,
     /// What vendors say about the devices.
-    pub(crate) endorsements: Vec<Vec<u8>>,
+    endorsements: Collection,
 }
 
 impl Devices {
@@ -95,8 +94,7 @@ impl Devices {
             report: device.report,
             certificates: device.certificate_chain,
         });
-        let endorsements = self.store.read()?;
-        let answered = Answered { answers: answers.collect(), random, endorsements };
+        let answered = Answered::new(&answers.collect::<Vec<_>>(), &random, self.store.read()?)?;
         self.appraise(statement, &answered, UnixTime::from_secs(now))
             .map_err(|refusal| EvidenceError::Devices(Box::new(refusal)))?;
         Ok(answered)
@@ -105,13 +103,11 @@ impl Devices {
     /// What a client will check, as far as this machine can: before it computes on a device, and before
     /// anybody else is asked to believe it.
     fn appraise(&self, statement: &EpochStatement, answered: &Answered, now: UnixTime) -> Result<(), Refusal> {
-        let mut evidence = Collection::new(CollectionKind::Evidence);
-        answered.add_to(&mut evidence);
-        let Some((devices, nonce)) = devices::submitted(statement, &evidence)? else {
+        let Some((devices, nonce)) = devices::submitted(statement, &answered.evidence)? else {
             return Err(Refusal::new(Code::PlatformNotAllowed, "no device answered"));
         };
         let mut bag = Endorsements::default();
-        answered.endorsements.iter().try_for_each(|endorsement| bag.add(endorsement))?;
+        answered.endorsements.iter().try_for_each(|(_, record)| bag.add(&record.value))?;
         let (policy, nonce) = (&self.policy, Some(nonce));
         match &self.roots {
             Roots::Vendor => {
@@ -137,27 +133,33 @@ impl Store {
 }
 
 impl Answered {
-    /// As records beside the CPU's.
-    pub(crate) fn add_to(&self, evidence: &mut Collection) {
-        // More devices than travel were refused when they were appraised.
-        let _ = devices::insert(evidence, &self.answers, &self.random);
+    /// One record for each device, and numbered ones for the endorsements.
+    fn new(answers: &[DeviceAnswer], random: &[u8; 32], given: Vec<Vec<u8>>) -> Result<Self, EvidenceError> {
+        let failed = |error: AttestError| EvidenceError::Failed(error.to_string());
+        let mut evidence = Collection::new(CollectionKind::Evidence);
+        devices::insert(&mut evidence, answers, random).map_err(failed)?;
+        let mut endorsements = Collection::new(CollectionKind::Endorsements);
+        for (number, value) in given.into_iter().enumerate() {
+            let media_type = "application/vnd.strongroom.nvidia-endorsement".to_owned();
+            let record = Record { media_type, value, indicator: indicator::ENDORSEMENTS };
+            endorsements.insert(&format!("nvidia{number}"), record).map_err(failed)?;
+        }
+        Ok(Self { evidence, endorsements })
     }
 
-    /// As numbered records beside the CPU's.
-    pub(crate) fn add_endorsements_to(&self, endorsements: &mut Collection) {
-        for (number, value) in self.endorsements.iter().enumerate() {
-            let media_type = "application/vnd.strongroom.nvidia-endorsement".to_owned();
-            let record = Record { media_type, value: value.clone(), indicator: indicator::ENDORSEMENTS };
-            // More than travel are the operator's doing; the verifier then says what it misses.
-            let _ = endorsements.insert(&format!("nvidia{number}"), record);
+    /// Adds the devices' records to the CPU's.
+    pub(crate) fn add_to(&self, evidence: &mut Collection, endorsements: &mut Collection) {
+        for (from, to) in [(&self.evidence, evidence), (&self.endorsements, endorsements)] {
+            for (label, record) in from.iter() {
+                // More than travel beside the CPU's are the operator's doing; the verifier then says what it misses.
+                let _ = to.insert(label, record.clone());
+            }
         }
     }
 
     /// Field 14 of the statement.
     pub(crate) fn digest(&self) -> [u8; 32] {
-        let mut evidence = Collection::new(CollectionKind::Evidence);
-        self.add_to(&mut evidence);
-        evidence.device_digest()
+        self.evidence.device_digest()
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod tsm;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use strongroom_channel::attest::{Collection, CollectionKind, Record, indicator};
 use strongroom_channel::binding::Class;
@@ -86,6 +87,23 @@ pub enum EvidenceError {
     /// The devices' evidence does not pass this machine's own appraisal: nothing is computed on them.
     #[error("the evidence of this machine's devices does not hold: {0}")]
     Devices(Box<strongroom_attestation::Refusal>),
+}
+
+/// What `work` returns, off the executor, and in bounded time: the host answers for the platform, or not. `who` is
+/// what it asks.
+///
+/// # Errors
+/// No answer after `most`, or a collector that crashed.
+pub(crate) async fn in_time<T: Send + 'static>(
+    who: &str,
+    most: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EvidenceError> {
+    let work = tokio::task::spawn_blocking(work);
+    tokio::time::timeout(most, work)
+        .await
+        .map_err(|_| EvidenceError::Failed(format!("{who} did not answer in time")))?
+        .map_err(|_| EvidenceError::Failed("the collector crashed".to_owned()))
 }
 
 /// The hardware's own source.
