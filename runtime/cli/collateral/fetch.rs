@@ -44,38 +44,15 @@ pub(crate) struct Fetch {
     /// Which set of Intel's TCB levels: standard, early, or a number.
     #[arg(long, value_name = "SET", default_value = "standard")]
     evaluation: String,
-    /// A mirror of AMD's service; several are tried in order [default: AMD's].
-    #[arg(long, value_name = "URL")]
-    amd_url: Vec<String>,
-    /// A PCCS or mirror of Intel's service; several are tried in order [default: Intel's].
-    #[arg(long, value_name = "URL")]
-    intel_url: Vec<String>,
-    /// A mirror of NVIDIA's service of manifests; several are tried in order [default: NVIDIA's].
-    #[arg(long, value_name = "URL")]
-    nvidia_rim_url: Vec<String>,
-    /// A mirror of NVIDIA's OCSP responder; several are tried in order [default: NVIDIA's].
-    #[arg(long, value_name = "URL")]
-    nvidia_ocsp_url: Vec<String>,
-    /// A mirror of NVIDIA's revocation lists; several are tried in order [default: NVIDIA's].
-    #[arg(long, value_name = "URL")]
-    nvidia_crl_url: Vec<String>,
-    /// A folder with NVIDIA's manifests, <ID>.xml or <ID>.swidtag, that is asked before anybody; repeat it.
-    #[arg(long, value_name = "DIR")]
-    nvidia_rim_store: Vec<PathBuf>,
+    #[command(flatten)]
+    addresses: Addresses,
     #[command(flatten)]
     place: Place,
 }
 
 /// Fetches what was asked for, and says what came.
 pub(super) async fn run(arguments: Fetch, output: Output) -> Result<Exit, Failure> {
-    let mirrors = mirrors(&Addresses {
-        amd: &arguments.amd_url,
-        intel: &arguments.intel_url,
-        nvidia_rim: &arguments.nvidia_rim_url,
-        nvidia_ocsp: &arguments.nvidia_ocsp_url,
-        nvidia_crl: &arguments.nvidia_crl_url,
-        nvidia_rim_stores: &arguments.nvidia_rim_store,
-    })?;
+    let mirrors = mirrors(&arguments.addresses)?;
     let settings = Settings { mirrors, patience: PATIENCE, ..Settings::default() };
     let evaluation = evaluation(&arguments)?;
     let wants = wants(&arguments, evaluation)?;

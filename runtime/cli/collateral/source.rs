@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use strongroom_endorsements::{Answer, Cache, CollateralSource, Freshness, Mirror, Mirrors, Settings, SystemClock};
 
 use crate::exit_code::Exit;
@@ -21,32 +22,45 @@ pub(crate) fn open(settings: Settings, directory: Option<&Path>) -> Result<Colla
 }
 
 /// Where a person says that vendors' items are.
-pub(crate) struct Addresses<'a> {
-    pub(crate) amd: &'a [String],
-    pub(crate) intel: &'a [String],
-    pub(crate) nvidia_rim: &'a [String],
-    pub(crate) nvidia_ocsp: &'a [String],
-    pub(crate) nvidia_crl: &'a [String],
-    pub(crate) nvidia_rim_stores: &'a [PathBuf],
+#[derive(Args)]
+pub(crate) struct Addresses {
+    /// A mirror of AMD's service; several are tried in order [default: AMD's].
+    #[arg(long, value_name = "URL")]
+    amd_url: Vec<String>,
+    /// A PCCS or mirror of Intel's service; several are tried in order [default: Intel's].
+    #[arg(long, value_name = "URL")]
+    intel_url: Vec<String>,
+    /// A mirror of NVIDIA's service of manifests; several are tried in order [default: NVIDIA's].
+    #[arg(long, value_name = "URL")]
+    nvidia_rim_url: Vec<String>,
+    /// A mirror of NVIDIA's OCSP responder; several are tried in order [default: NVIDIA's].
+    #[arg(long, value_name = "URL")]
+    nvidia_ocsp_url: Vec<String>,
+    /// A mirror of NVIDIA's revocation lists; several are tried in order [default: NVIDIA's].
+    #[arg(long, value_name = "URL")]
+    nvidia_crl_url: Vec<String>,
+    /// A folder with NVIDIA's manifests, <ID>.xml or <ID>.swidtag, that is asked before anybody; repeat it.
+    #[arg(long, value_name = "DIR")]
+    nvidia_rim_store: Vec<PathBuf>,
 }
 
 /// The services at these addresses; the vendors' where none is given.
-pub(crate) fn mirrors(addresses: &Addresses<'_>) -> Result<Mirrors, Failure> {
+pub(crate) fn mirrors(addresses: &Addresses) -> Result<Mirrors, Failure> {
     let parse = |urls: &[String], public: Vec<Mirror>| {
         let given = urls.iter().map(|url| Mirror::new(url)).collect::<Result<Vec<_>, _>>().map_err(Failure::usage)?;
         Ok::<_, Failure>(if given.is_empty() { public } else { given })
     };
-    if let Some(folder) = addresses.nvidia_rim_stores.iter().find(|folder| !folder.is_dir()) {
+    if let Some(folder) = addresses.nvidia_rim_store.iter().find(|folder| !folder.is_dir()) {
         return Err(Failure::usage(format!("{} is no folder with manifests", folder.display())));
     }
     let public = Mirrors::default();
     Ok(Mirrors {
-        amd: parse(addresses.amd, public.amd)?,
-        intel: parse(addresses.intel, public.intel)?,
-        nvidia_rim: parse(addresses.nvidia_rim, public.nvidia_rim)?,
-        nvidia_ocsp: parse(addresses.nvidia_ocsp, public.nvidia_ocsp)?,
-        nvidia_crl: parse(addresses.nvidia_crl, public.nvidia_crl)?,
-        nvidia_rim_stores: addresses.nvidia_rim_stores.to_vec(),
+        amd: parse(&addresses.amd_url, public.amd)?,
+        intel: parse(&addresses.intel_url, public.intel)?,
+        nvidia_rim: parse(&addresses.nvidia_rim_url, public.nvidia_rim)?,
+        nvidia_ocsp: parse(&addresses.nvidia_ocsp_url, public.nvidia_ocsp)?,
+        nvidia_crl: parse(&addresses.nvidia_crl_url, public.nvidia_crl)?,
+        nvidia_rim_stores: addresses.nvidia_rim_store.clone(),
     })
 }
 

@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Whether and from where to fetch.
 #[derive(Args)]
+#[command(mut_group("Addresses", |addresses| addresses.requires("fetch")))]
 pub(crate) struct Fetching {
     /// Fetch what the vendor publishes about this platform, where no file has it: through the cache, so that a vendor
     /// that is down does not stop verification. What could not be had is left to the policy; where it refuses for
@@ -33,24 +34,8 @@ pub(crate) struct Fetching {
     /// The cache's directory [default: the user's cache directory].
     #[arg(long, value_name = "DIR", requires = "fetch")]
     cache: Option<PathBuf>,
-    /// A mirror of AMD's service; several are tried in order [default: AMD's].
-    #[arg(long, value_name = "URL", requires = "fetch")]
-    amd_url: Vec<String>,
-    /// A PCCS or mirror of Intel's service; several are tried in order [default: Intel's].
-    #[arg(long, value_name = "URL", requires = "fetch")]
-    intel_url: Vec<String>,
-    /// A mirror of NVIDIA's service of manifests; several are tried in order [default: NVIDIA's].
-    #[arg(long, value_name = "URL", requires = "fetch")]
-    nvidia_rim_url: Vec<String>,
-    /// A mirror of NVIDIA's OCSP responder; several are tried in order [default: NVIDIA's].
-    #[arg(long, value_name = "URL", requires = "fetch")]
-    nvidia_ocsp_url: Vec<String>,
-    /// A mirror of NVIDIA's revocation lists; several are tried in order [default: NVIDIA's].
-    #[arg(long, value_name = "URL", requires = "fetch")]
-    nvidia_crl_url: Vec<String>,
-    /// A folder with NVIDIA's manifests, <ID>.xml or <ID>.swidtag, that is asked before anybody; repeat it.
-    #[arg(long, value_name = "DIR", requires = "fetch")]
-    nvidia_rim_store: Vec<PathBuf>,
+    #[command(flatten)]
+    addresses: Addresses,
 }
 
 /// What was fetched, and from where.
@@ -70,14 +55,7 @@ pub(super) async fn fetch(
         return Ok(None);
     }
     let settings = Settings {
-        mirrors: mirrors(&Addresses {
-            amd: &arguments.amd_url,
-            intel: &arguments.intel_url,
-            nvidia_rim: &arguments.nvidia_rim_url,
-            nvidia_ocsp: &arguments.nvidia_ocsp_url,
-            nvidia_crl: &arguments.nvidia_crl_url,
-            nvidia_rim_stores: &arguments.nvidia_rim_store,
-        })?,
+        mirrors: mirrors(&arguments.addresses)?,
         offline: arguments.offline,
         patience: PATIENCE,
         // Who judges as of last month wants what the cache had last month; the verifier decides on dates.
