@@ -111,8 +111,13 @@ pub enum WantError {
 impl WantError {
     /// That `text` names nothing, shown as far as it may be.
     pub(crate) fn text(text: &str) -> WantError {
-        WantError::Text(text.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect())
+        WantError::Text(shown(text, 200))
     }
+}
+
+/// A stranger's text as it may be shown: at most `most` characters, control characters replaced.
+pub(crate) fn shown(text: &str, most: usize) -> String {
+    text.chars().take(most).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// Why an address cannot be a mirror.

@@ -10,6 +10,8 @@ use x509_cert::der::Decode;
 use x509_cert::name::Name;
 use x509_cert::time::Time;
 
+use crate::error::shown;
+
 /// Certificates in one artefact: a chain has three.
 const MAX_CERTIFICATES: usize = 8;
 
@@ -119,7 +121,7 @@ fn read(certificate: &X509) -> Certificate {
 fn common_name(name: &Name) -> String {
     let name = name.common_name().ok().flatten();
     let text = name.as_ref().map_or_else(Default::default, |name| name.value());
-    text.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
+    shown(&text, 64)
 }
 
 fn seconds(time: Time) -> UnixTime {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use strongroom_attestation::{Endorsement, Endorsements, HexBytes};
 
 use crate::content::Description;
+use crate::error::shown;
 use crate::nvidia::ManifestId;
 
 /// Characters that are shown of a product or version.
@@ -31,7 +32,7 @@ pub(crate) fn from_answer(id: &ManifestId, body: &[u8]) -> Result<Vec<u8>, Strin
     let answer: RimAnswer =
         serde_json::from_slice(body).map_err(|error| format!("not an answer with a manifest: {error}"))?;
     if answer.id != id.as_str() {
-        return Err(format!("the manifest \"{}\", wanted \"{id}\"", shown(&answer.id)));
+        return Err(format!("the manifest \"{}\", wanted \"{id}\"", shown(&answer.id, MAX_WORD)));
     }
     let document = STANDARD.decode(&answer.rim).map_err(|_| "a manifest that is not base64")?;
     if Sha256::digest(&document).as_slice() != answer.sha256.as_slice() {
@@ -54,18 +55,14 @@ pub(crate) fn describe(id: &ManifestId, bytes: &[u8]) -> Result<Description, Str
         return Err("not a manifest".to_owned());
     };
     if !id.fits(product, version) {
-        return Err(format!("a manifest of {} {}, wanted {id}", shown(product), shown(version)));
+        return Err(format!("a manifest of {} {}, wanted {id}", shown(product, MAX_WORD), shown(version, MAX_WORD)));
     }
     Ok(Description {
-        subject: format!("{} {edition} {}", shown(product), shown(version)),
+        subject: format!("{} {edition} {}", shown(product, MAX_WORD), shown(version, MAX_WORD)),
         issued,
         expires: Some(expires),
         evaluation: None,
         sha256: Some(HexBytes(Sha256::digest(bytes).into())),
         status: None,
     })
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(MAX_WORD).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
