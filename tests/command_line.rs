@@ -13,6 +13,7 @@ mod deployment;
 mod device_collateral;
 mod evidence;
 mod fetching;
+mod kbs;
 mod measuring;
 mod processes;
 mod running;

@@ -15,6 +15,15 @@ fn the_server_configuration_is_read() {
 }
 
 #[test]
+fn the_server_configuration_for_a_kbs_is_read() {
+    let config = strongroom_runtime::Config::from_toml(&example("deployment/server-kbs.toml")).unwrap();
+    let strongroom_runtime::ReleaseProtocol::Kbs(places) = config.protocol().unwrap() else {
+        panic!("another protocol")
+    };
+    assert_eq!((places.len(), config.credentials().unwrap().len()), (1, 1));
+}
+
+#[test]
 fn the_release_policy_is_read() {
     let policy = strongroom_broker::ActivePolicy::from_toml(&example("deployment/policy.toml")).unwrap();
     assert_eq!(policy.rules.models.get("llama"), Some(&1));

@@ -7,5 +7,6 @@ mod command_line;
 mod end_to_end;
 mod examples;
 mod gpus;
+mod kbs;
 mod promises;
 mod support;

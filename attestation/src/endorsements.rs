@@ -10,6 +10,7 @@ use std::fmt;
 use crate::error::{Code, Refusal};
 use crate::hex_bytes::HexBytes;
 use crate::nvidia::{self, Manifest, ServiceKeys};
+use crate::snp::SnpCertificateKind;
 use crate::tdx::{QeIdentity, SignedJson, TcbInfo};
 use crate::unix_time::UnixTime;
 use crate::x509::{Certificate, OcspResponse, RevocationList};
@@ -171,6 +172,13 @@ impl Endorsements {
             })
         });
         certificates.chain(lists).chain(responses).chain(tcb_infos).chain(identities).chain(manifests)
+    }
+
+    /// The certificates that AMD's table has a place for, DER, by what their names claim.
+    pub fn snp_certificates(&self) -> impl Iterator<Item = (SnpCertificateKind, &[u8])> {
+        self.certificates
+            .iter()
+            .filter_map(|certificate| Some((SnpCertificateKind::claimed(certificate)?, certificate.der())))
     }
 
     pub(crate) fn certificates(&self) -> &[Certificate] {

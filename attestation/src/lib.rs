@@ -87,7 +87,7 @@ pub use policy::{PlatformIdentity, Policy, PolicyError};
 pub use remembered::Remembered;
 pub use snp::{
     AbiVersion, Cpuid, EndorsementKey, FirmwareVersion, GuestPolicy, MinimumTcb, PlatformInfo, Product, SigningKey,
-    SnpClaims, SnpPolicy, SnpReport, Tcb,
+    SnpCertificateKind, SnpClaims, SnpPolicy, SnpReport, Tcb,
 };
 pub use tdx::{Pck, PckCa, PlatformHint, TcbStatus, TdAttributes, TdBody, TdxClaims, TdxPolicy, TdxQuote, TdxTcb};
 pub use trail::Expiry;

@@ -15,6 +15,7 @@ mod tcb;
 pub(crate) use appraise::appraise;
 pub(crate) use authenticate::{Given, authenticate};
 pub use claims::{EndorsementKey, FirmwareVersion, GuestPolicy, PlatformInfo, SnpClaims};
+pub use endorsement_key::SnpCertificateKind;
 pub use policy::{AbiVersion, MinimumTcb, SnpPolicy};
 pub(crate) use policy::{HIGHEST_VMPL, NO_MIGRATION_AGENT};
 pub use product::{Cpuid, Product};

@@ -66,12 +66,13 @@ function time() {
 }
 
 // Evidence is answered as the command answers it (`status`, `code`, `detail`), a server with `result` or `error`.
-function show({ status, result, simulated, code, detail, error = status && { code, message: detail }, checks }) {
+function show({ status, result, simulated, certified = true, code, detail, error = status && { code, message: detail }, checks }) {
   const accepted = status ? status === "accepted" : result === "accepted" && !error;
   const outcome = $("outcome");
   outcome.textContent = accepted ? (simulated ? "accepted, SIMULATED: this protects nothing" : "accepted") : error.code;
   outcome.className = accepted ? (simulated ? "simulated" : "accepted") : "refused";
-  $("message").textContent = accepted ? "" : error.message;
+  const uncertified = "which machine answers is not proven, and nobody can revoke it: the trust file names no CA";
+  $("message").textContent = accepted ? (certified ? "" : uncertified) : error.message;
   $("checks").replaceChildren(...checks.map(checkItem));
   $("answer").hidden = false;
 }

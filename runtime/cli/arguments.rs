@@ -281,6 +281,8 @@ pub(crate) enum Broker {
         /// The policy (TOML).
         file: PathBuf,
     },
+    /// Hand a model's keys to another KBS (Trustee), which from then on decides who gets them.
+    KbsPublish(KbsPublish),
     /// End leases: running servers stop within seconds.
     Revoke {
         #[command(flatten)]
@@ -312,6 +314,30 @@ pub(crate) struct BrokerPlace {
     /// The broker's directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct KbsPublish {
+    #[command(flatten)]
+    pub(crate) place: BrokerPlace,
+    /// The model's name.
+    #[arg(long)]
+    pub(crate) model: String,
+    /// Its version.
+    #[arg(long)]
+    pub(crate) version: u64,
+    /// The KBS: https://, or http:// on this machine, since the keys cross in the clear.
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
+    /// A file with the bearer token of the KBS's administrator.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: PathBuf,
+    /// Where it goes there, repository/type/tag [default: MODEL/model-key/VERSION].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) resource: Option<String>,
+    /// The certificate authority of the KBS (PEM), where it is none that this system knows.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -348,6 +374,10 @@ pub(crate) enum TrustCommand {
         /// The file.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// For servers that get their keys over the KBS protocol: clients then take them without
+        /// instance certificate and lease.
+        #[arg(long)]
+        kbs: bool,
     },
 }
 

@@ -1,11 +1,14 @@
 //! `strongroom broker …`. A broker that runs holds its store: commands that change it then
 //! go to its admin interface (`--url`), with the token of its directory.
 
+mod kbs_publish;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use strongroom_attestation::crypto;
 use strongroom_broker::{Broker, BrokerError, Environment, InitOptions, Revoke, TrustOptions};
 use strongroom_channel::deployment::DeploymentId;
 use strongroom_enclave_loader::release::LeaseId;
@@ -44,6 +47,7 @@ pub(crate) async fn run(command: arguments::Broker, output: Output) -> Result<Ex
             output.result(&json!({ "policy": hash, "name": policy.rules.name }), text);
             Ok(Exit::Done)
         }
+        Command::KbsPublish(arguments) => kbs_publish::run(arguments, output).await,
         Command::Revoke { place, lease, all, url } => {
             let lease = if all { "all".to_owned() } else { lease.unwrap_or_default() };
             revoke(&place.dir, &lease, url.as_deref(), output).await
@@ -61,7 +65,7 @@ pub(crate) async fn run(command: arguments::Broker, output: Output) -> Result<Ex
             output.result(&json!({ "revoked": id }), format!("{id} is revoked"));
             Ok(Exit::Done)
         }
-        Command::Trust(TrustCommand::Export { place, out }) => trust_export(&place.dir, &out, output),
+        Command::Trust(TrustCommand::Export { place, out, kbs }) => trust_export(&place.dir, &out, kbs, output),
         Command::Log(LogCommand::Verify { place }) => {
             let report = open(&place.dir)?.verify_log().map_err(|e| failure(&e))?;
             let text = format!("{} records, none changed, removed or moved", report.head.seq);
@@ -153,14 +157,16 @@ async fn create_api_key(dir: &Path, tenant: &str, url: Option<&str>, output: Out
             (key.id, key.secret)
         }
     };
-    output.note("shown once; instances learn of it with their next heartbeat");
-    output.result(&json!({ "id": id, "api_key": secret.as_str() }), secret.as_str());
+    // A server that gets its keys from a KBS has nobody to learn of clients from but its configuration.
+    let hash = hex::encode(crypto::sha256(secret.as_bytes()));
+    output.note(format!("shown once; instances learn of it with their next heartbeat; key_sha256 {hash}"));
+    output.result(&json!({ "id": id, "api_key": secret.as_str(), "key_sha256": hash }), secret.as_str());
     Ok(Exit::Done)
 }
 
-fn trust_export(dir: &Path, out: &Path, output: Output) -> Result<Exit, Failure> {
+fn trust_export(dir: &Path, out: &Path, kbs: bool, output: Output) -> Result<Exit, Failure> {
     let broker = open(dir)?;
-    let file = broker.export_trust(&TrustOptions::default()).map_err(|e| failure(&e))?;
+    let file = broker.export_trust(&TrustOptions { kbs, ..TrustOptions::default() }).map_err(|e| failure(&e))?;
     fs::write(out, file).map_err(|e| Failure::file(out, &e))?;
     let root = format!("sha256:{}", hex::encode(broker.trust_root()));
     let text = format!("{}: give it to clients, and the root {root} by another way", out.display());

@@ -20,6 +20,9 @@ pub(crate) async fn run(arguments: Chat, output: Output) -> Result<Exit, Failure
     if session.is_simulated() {
         output.note("SIMULATED PLATFORM: whoever runs this server can read what you type");
     }
+    if !session.is_certified() {
+        output.note(trust::UNCERTIFIED);
+    }
     let mut chat = Conversation { keeper, api_key, model: String::new(), messages: Vec::new(), output };
     chat.model = match arguments.model {
         Some(model) => model,

@@ -20,7 +20,9 @@ pub(crate) async fn run(arguments: Proxy, output: Output) -> Result<Exit, Failur
     // The first verdict comes before the port: nobody can send into the void.
     let session = keeper.session().await.map_err(|error| trust::failure(&error))?;
     let simulated = session.is_simulated();
-    let checks = json!({ "event": "verified", "simulated": simulated, "checks": session.checks() });
+    let checks = json!({
+        "event": "verified", "simulated": simulated, "certified": session.is_certified(), "checks": session.checks(),
+    });
     if output.json {
         output.result(&checks, "");
     } else {
@@ -31,6 +33,9 @@ pub(crate) async fn run(arguments: Proxy, output: Output) -> Result<Exit, Failur
             "\n  *** SIMULATED PLATFORM: this server runs on no confidential hardware. ***\n  \
              *** Whoever runs it can read everything that you send.              ***\n",
         );
+    }
+    if !session.is_certified() {
+        output.note(trust::UNCERTIFIED);
     }
     let listener = bind(address, false).await.map_err(|error| trust::failure(&error))?;
     let address = listener.local_addr().map_err(|e| Failure::new(Exit::Failed, "IO", e))?;

@@ -12,6 +12,10 @@ use crate::arguments::Trust;
 use crate::exit_code::Exit;
 use crate::output::Failure;
 
+/// What is left open where the trust file names no CA.
+pub(crate) const UNCERTIFIED: &str = "the trust file names no CA for instances: which of the machines that run this \
+    answers is not proven (diversion is not prevented), and its right to serve is not revocable";
+
 /// A connector to `url` for the deployment of the trust file, which is remembered.
 pub(crate) fn connector(url: &str, arguments: &Trust) -> Result<Connector, Failure> {
     let trust = accept(arguments)?;

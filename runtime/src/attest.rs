@@ -15,9 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::InstanceClock;
 use crate::epochs::{Epoch, Epochs};
-use crate::evidence::{Collected, EvidenceSource};
+use crate::evidence::{Collected, EvidenceSource, collect};
 use crate::instance::Instance;
-use crate::start::collect;
 
 /// Questions that one quote answers at most.
 const LEAVES_MAX: usize = 4_096;

@@ -5,11 +5,16 @@
 //! reads no environment variable (candle alone reads how many threads it may use), and an
 //! unknown field is an error.
 
+mod release;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use strongroom_channel::{cose::VerifyingKey, deployment::DeploymentId, padding::Profile};
+
+pub(crate) use release::no_resource;
+pub use release::{ClientConfig, ReleaseProtocol};
 
 /// How long an epoch lasts by default, seconds (protocol.md 1.3).
 const EPOCH_SECONDS: u64 = 900;
@@ -51,6 +56,9 @@ pub struct Config {
     /// The plugins, in the order in which they run.
     #[serde(rename = "plugin", default)]
     pub plugins: Vec<PluginConfig>,
+    /// Who may send requests, where a KBS releases the keys: it has no way to say. A broker does.
+    #[serde(rename = "client", default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<ClientConfig>,
     /// How long an epoch lasts, seconds, 60 to 3600.
     #[serde(default = "epoch_seconds")]
     pub epoch_seconds: u64,
@@ -63,7 +71,8 @@ pub struct Config {
     /// What is logged of requests. Only `none` exists.
     #[serde(default = "logging")]
     pub logging: String,
-    /// Which release protocol is spoken. Only `strongroom` exists.
+    /// Which release protocol is spoken: `strongroom`, or `kbs` for CoCo KBS 0.4.0, which knows no lease, no
+    /// heartbeat and no instance certificate.
     #[serde(default = "release")]
     pub release: String,
     /// Streams that run at once.
@@ -89,8 +98,10 @@ pub struct Config {
 pub struct BrokerConfig {
     /// Base address, `http://` or `https://`.
     pub url: String,
-    /// The broker's Ed25519 key, hex: its answers are believed under this key only.
-    pub key: String,
+    /// The broker's Ed25519 key, hex: its answers are believed under this key only. A KBS signs nothing
+    /// and has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// The NVIDIA devices of the machine: it does not start with more, fewer or others.
@@ -121,6 +132,10 @@ pub struct ModelConfig {
     pub path: PathBuf,
     /// The publisher's Ed25519 key, hex: the manifest must be signed by it.
     pub publisher: String,
+    /// Where a KBS keeps its keys, `repository/type/tag`; `<name it was sealed with>/model-key/<version>`
+    /// where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
 }
 
 /// One plugin.
@@ -170,8 +185,8 @@ impl Config {
     /// As `from_toml`.
     pub fn checked(self) -> Result<Self, ConfigError> {
         self.deployment_id()?;
-        self.broker_key()?;
-        want("release", &self.release, "\"strongroom\"", self.release == "strongroom")?;
+        self.protocol()?;
+        self.credentials()?;
         want("logging", &self.logging, "\"none\"", self.logging == "none")?;
         want("padding", &self.padding, "\"bucket\" or \"off\"", Profile::from_id(&self.padding).is_some())?;
         let seconds = self.epoch_seconds;
@@ -190,8 +205,7 @@ impl Config {
         for (i, model) in self.models.iter().enumerate() {
             let distinct = self.models.iter().filter(|other| other.name == model.name).count() == 1;
             want(&format!("model[{i}].name"), &model.name, "a name of its own", distinct)?;
-            let plain = (1..=NAME_MAX).contains(&model.name.len()) && model.name.bytes().all(|b| b.is_ascii_graphic());
-            want(&format!("model[{i}].name"), &model.name, "1 to 128 visible ASCII characters", plain)?;
+            want(&format!("model[{i}].name"), &model.name, "1 to 128 visible ASCII characters", is_name(&model.name))?;
             key(&format!("model[{i}].publisher"), &model.publisher)?;
         }
         for (i, plugin) in self.plugins.iter().enumerate() {
@@ -220,14 +234,6 @@ impl Config {
             found: format!("{:?}", self.deployment),
         })
     }
-
-    /// The broker's pinned key.
-    ///
-    /// # Errors
-    /// When it is not 32 bytes of hex.
-    pub fn broker_key(&self) -> Result<VerifyingKey, ConfigError> {
-        key("broker.key", &self.broker.key)
-    }
 }
 
 impl ModelConfig {
@@ -245,6 +251,11 @@ impl PluginConfig {
     pub(crate) fn digest_bytes(&self, index: usize) -> Result<[u8; 32], ConfigError> {
         bytes32(&format!("plugin[{index}].digest"), &self.digest)
     }
+}
+
+/// What receipts and records can carry.
+fn is_name(text: &str) -> bool {
+    (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 fn key(field: &str, text: &str) -> Result<VerifyingKey, ConfigError> {

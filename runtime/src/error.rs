@@ -95,9 +95,9 @@ impl StartError {
     pub fn code(&self) -> String {
         match self {
             Self::Config(_) => "CONFIG".into(),
-            Self::Evidence(EvidenceError::NoPlatform { .. } | EvidenceError::Unsupported { .. }) => {
-                "NO_PLATFORM".into()
-            }
+            Self::Evidence(
+                EvidenceError::NoPlatform { .. } | EvidenceError::Unsupported { .. } | EvidenceError::NoReportData,
+            ) => "NO_PLATFORM".into(),
             Self::Evidence(EvidenceError::DevicesNotConfigured { .. }) => "DEVICES".into(),
             Self::Evidence(EvidenceError::Devices(refusal)) => refusal.code.to_string(),
             Self::Evidence(EvidenceError::Failed(_)) => "EVIDENCE".into(),

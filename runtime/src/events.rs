@@ -33,6 +33,11 @@ pub enum Event {
         /// Hex, of this instance.
         instance: String,
     },
+    /// A KBS released the keys to this instance: without a lease.
+    ReleasedByKbs {
+        /// Hex, of this instance.
+        instance: String,
+    },
     /// Weights are being decrypted into memory.
     Loading {
         /// The model's name.
@@ -87,6 +92,9 @@ impl fmt::Display for Event {
             Self::Listening { address } => write!(f, "listening on {address}; not ready yet"),
             Self::AskingForKey { broker } => write!(f, "evidence goes to the broker at {broker}"),
             Self::Released { lease, instance } => write!(f, "key released to instance {instance}, lease {lease}"),
+            Self::ReleasedByKbs { instance } => {
+                write!(f, "key released by a KBS to instance {instance}: no lease, so nobody can revoke it")
+            }
             Self::Loading { model, done, total } => {
                 write!(f, "loading {model}: {} of {} MiB", done >> 20, total >> 20)
             }

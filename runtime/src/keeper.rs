@@ -1,58 +1,46 @@
-//! Keeps the lease alive, and ends what it allowed when it ends (protocol.md A10).
+//! Keeps what is served going, and ends it when its right ends (protocol.md A10).
 //!
-//! One task owns the lease: heartbeats every few seconds, renewal with fresh evidence
-//! before it expires, a new epoch when one is due. What to do with an answer, or without
-//! one, is decided by the pure `LeaseKeeper`; this is the loop around it.
+//! One task owns the right to serve ([`Tenure`]) and turns the epochs: each tick it looks at the
+//! clocks, at what the broker answered, and at what is under way.
+
+mod lease;
+mod tenure;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_channel::statement::Workload;
-use strongroom_enclave_loader::release::{
-    End, HeartbeatOutcome, LeaseKeeper, Monotonic, ReleaseClient, ReleaseError, ReleaseParams, Released, Standing,
-};
+use strongroom_enclave_loader::release::{End, Monotonic, Standing};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::App;
 use crate::epochs::Prepared;
 use crate::events::{Event, EventSink};
-use crate::evidence::{EvidenceError, EvidenceSource};
+use crate::evidence::EvidenceError;
 use crate::serving::Served;
-use crate::start::collect_for;
+
+pub(crate) use lease::Leased;
+pub(crate) use tenure::Tenure;
 
 /// How often the loop looks at its clocks and at what is under way.
 const TICK: Duration = Duration::from_millis(250);
-/// A renewal that takes longer is given up; nothing that the host delays holds up the rest.
-const RENEWAL: Duration = Duration::from_secs(60);
-/// A renewal that failed is tried again after this, then after twice as long, and so on.
+/// An epoch that could not be prepared is tried again after this.
 const BACKOFF: Duration = Duration::from_secs(15);
-/// The longest wait between two tries.
-const BACKOFF_MAX: Duration = Duration::from_secs(600);
 
 /// Everything the task owns.
 pub(crate) struct Keeper {
     pub(crate) app: App,
-    pub(crate) client: ReleaseClient,
-    pub(crate) lease: LeaseKeeper,
-    pub(crate) source: Arc<dyn EvidenceSource>,
-    /// What a renewal asks for again.
-    pub(crate) params: ReleaseParams,
+    pub(crate) tenure: Tenure,
     pub(crate) events: EventSink,
-    /// What the lease allows to serve; gone with it.
+    /// What there is a right to serve; gone with it.
     pub(crate) served: Option<Arc<Served>>,
     pub(crate) under_way: UnderWay,
 }
 
-/// Questions to the broker that are not answered yet. They run beside the loop: whatever
-/// the network or the platform delays, the lease's standing is looked at on every tick.
+/// The next epoch, while it is prepared beside the loop: devices take their time to answer for it.
 #[derive(Default)]
 pub(crate) struct UnderWay {
-    beat: Option<JoinHandle<Result<Vec<u8>, ReleaseError>>>,
-    renewal: Option<(Monotonic, JoinHandle<Result<Released, ReleaseError>>)>,
-    /// When a renewal may be tried again, and after how many failures.
-    retry: Option<(Monotonic, u32)>,
-    /// The next epoch: devices take their time to answer for it.
     epoch: Option<JoinHandle<Result<Prepared, EvidenceError>>>,
     /// When one that failed may be tried again.
     epoch_retry: Option<Monotonic>,
@@ -105,8 +93,8 @@ impl Keeper {
                     None => return, // the server was dropped
                 },
             };
-            self.talk(asked.is_some()).await;
-            let standing = self.lease.standing(self.now());
+            self.tenure.talk(asked.is_some()).await;
+            let standing = self.tenure.standing();
             self.apply(standing).await;
             if let Standing::Ended(end) = standing {
                 // Nobody may be waiting for the end.
@@ -122,93 +110,6 @@ impl Keeper {
                 return;
             }
         }
-    }
-
-    /// Asks what is due and takes what was answered. With `wait` it asks at once and waits
-    /// for the answers.
-    async fn talk(&mut self, wait: bool) {
-        if self.under_way.beat.is_none() && (wait || self.now().since(self.lease.due()) > Duration::ZERO) {
-            self.send_beat();
-        }
-        if let Some(beat) = self.under_way.beat.take_if(|beat| wait || beat.is_finished()) {
-            let answer = beat.await.unwrap_or(Err(ReleaseError::Misuse("the heartbeat was lost")));
-            let outcome = answer.and_then(|answer| self.lease.answer(&answer, self.now()));
-            self.beaten(outcome);
-        }
-        let allowed = self.under_way.retry.is_none_or(|(retry, _)| self.now() >= retry);
-        if self.under_way.renewal.is_none() && allowed && self.lease.renewal_due(self.now()) {
-            self.send_renewal();
-        }
-        if let Some((sent, renewal)) = self.under_way.renewal.take_if(|(_, renewal)| wait || renewal.is_finished()) {
-            let released = renewal.await.unwrap_or(Err(ReleaseError::Misuse("the renewal was lost")));
-            self.renewed(sent, released);
-        }
-    }
-
-    fn send_beat(&mut self) {
-        match self.lease.next(self.now(), &self.app.instance.key) {
-            Ok(heartbeat) => {
-                let client = self.client.clone();
-                self.under_way.beat = Some(tokio::spawn(async move { client.heartbeat(heartbeat).await }));
-            }
-            Err(error) => self.missed(&error),
-        }
-    }
-
-    fn beaten(&mut self, outcome: Result<HeartbeatOutcome, ReleaseError>) {
-        match outcome {
-            Ok(outcome) => {
-                self.app.metrics.heartbeats.inc();
-                self.app.clock.broker_said(outcome.broker_time.as_secs());
-                if let Some(chain) = outcome.certificate {
-                    self.app.instance.certify(chain);
-                }
-                if let Some(credentials) = outcome.credentials {
-                    self.app.instance.admit(credentials);
-                }
-            }
-            Err(error) => self.missed(&error),
-        }
-    }
-
-    /// The same lease again, for fresh evidence and no keys.
-    fn send_renewal(&mut self) {
-        let mut params = self.params.clone();
-        params.renews = Some(self.lease.lease().lease_id);
-        let (client, source, instance) = (self.client.clone(), self.source.clone(), self.app.instance.clone());
-        let epoch = self.app.epochs.current();
-        params.statement.clone_from(&epoch.statement);
-        let ask = async move {
-            let asked = client.release(params, &instance.key, |preimage| collect_for(source, epoch, preimage));
-            let late = || ReleaseError::Unavailable { detail: "the renewal took too long".into() };
-            tokio::time::timeout(RENEWAL, asked).await.unwrap_or_else(|_| Err(late()))
-        };
-        self.under_way.renewal = Some((self.now(), tokio::spawn(ask)));
-    }
-
-    /// A refusal is not the end: the lease ends by itself, or by the broker's signed word.
-    fn renewed(&mut self, sent: Monotonic, released: Result<Released, ReleaseError>) {
-        let taken = released.and_then(|released| {
-            self.app.clock.broker_said(released.broker_time.as_secs());
-            self.app.instance.certify(released.certificate);
-            self.app.instance.admit(released.credentials);
-            self.lease.renewed(released.lease, released.broker_time, sent)
-        });
-        match taken {
-            Ok(()) => self.under_way.retry = None,
-            Err(error) => {
-                let failures = self.under_way.retry.map_or(0, |(_, failures)| failures);
-                let wait = BACKOFF.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
-                let retry = Monotonic::from_duration(self.app.clock.monotonic().saturating_add(wait));
-                self.under_way.retry = Some((retry, failures.saturating_add(1)));
-                self.missed(&error);
-            }
-        }
-    }
-
-    fn missed(&self, error: &ReleaseError) {
-        self.app.metrics.heartbeats_missed.inc();
-        (self.events)(&Event::HeartbeatMissed { code: error.code().to_owned() });
     }
 
     async fn apply(&mut self, standing: Standing) {
@@ -247,11 +148,11 @@ impl Keeper {
     async fn turn_epoch(&mut self, wait: bool) {
         let now = self.app.clock.now();
         self.app.epochs.retire(now);
-        let policy_hash = Some(self.lease.lease().policy_hash);
+        let policy_hash = self.tenure.policy_hash();
         let workload = self.app.epochs.workload();
         let changed = (workload.policy_hash != policy_hash).then_some(Workload { policy_hash, ..workload });
         let due = changed.is_some() || now >= self.app.epochs.current().ends;
-        let allowed = self.under_way.epoch_retry.is_none_or(|retry| self.now() >= retry);
+        let allowed = self.under_way.epoch_retry.is_none_or(|retry| self.app.now() >= retry);
         if due && allowed && self.under_way.epoch.is_none() {
             let epochs = self.app.epochs.clone();
             self.under_way.epoch = Some(tokio::spawn(async move { epochs.prepare(changed, now).await }));
@@ -273,9 +174,5 @@ impl Keeper {
                 (self.events)(&Event::EpochMissed { reason: error.to_string() });
             }
         }
-    }
-
-    fn now(&self) -> Monotonic {
-        Monotonic::from_duration(self.app.clock.monotonic())
     }
 }

@@ -27,12 +27,15 @@ mod keeper;
 mod metrics;
 mod model;
 mod plugins;
+mod release;
 mod replay;
 mod serving;
 mod start;
 
 pub use clock::{Clock, InstanceClock};
-pub use config::{BrokerConfig, Config, ConfigError, GpusConfig, ModelConfig, PluginConfig};
+pub use config::{
+    BrokerConfig, ClientConfig, Config, ConfigError, GpusConfig, ModelConfig, PluginConfig, ReleaseProtocol,
+};
 pub use error::StartError;
 pub use events::{Event, EventSink};
 pub use evidence::devices::Devices;

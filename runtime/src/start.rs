@@ -4,13 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom_channel::attest::Collection;
 use strongroom_channel::padding::Profile;
 use strongroom_channel::statement::Workload;
 use strongroom_enclave_loader::SignedManifest;
-use strongroom_enclave_loader::release::{
-    End, LeaseKeeper, Monotonic, ReleaseClient, ReleaseError, ReleaseParams, Released, WantedModel,
-};
+use strongroom_enclave_loader::release::{End, WantedModel};
 use strongroom_engine::{EngineHandle, Script};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -19,23 +16,22 @@ use crate::api::App;
 use crate::attest::{Attester, Parts};
 use crate::clock::InstanceClock;
 use crate::config::{Config, ModelConfig};
-use crate::epochs::{Epoch, Epochs};
+use crate::epochs::Epochs;
 use crate::error::StartError;
 use crate::events::{Event, EventSink};
 use crate::evidence::devices::Devices;
-use crate::evidence::{Collected, EvidenceError, EvidenceSource, in_time};
+use crate::evidence::{EvidenceError, EvidenceSource};
 use crate::gateway;
 use crate::instance::Instance;
 use crate::keeper::{Keeper, KeeperHandle, UnderWay};
 use crate::metrics::Metrics;
 use crate::model::{self, ServedModel};
 use crate::plugins::Pipeline;
+use crate::release::{Asking, Granted, Releaser};
 use crate::serving::{Served, Serving};
 
 /// How long to wait before a silent broker is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How long the platform may take for its evidence.
-const EVIDENCE: Duration = Duration::from_secs(30);
 
 /// What a server is made of.
 pub struct Setup {
@@ -108,12 +104,13 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     // Plugins, signatures and the address are checked before a key is asked for.
     let plugins = Pipeline::load(&config.plugins)?;
     let manifests: Vec<SignedManifest> = config.models.iter().map(model::manifest).collect::<Result<_, _>>()?;
-    let client = ReleaseClient::new(&config.broker.url, config.broker_key()?)?;
+    let releaser = Releaser::new(&config, &manifests)?;
     let listener = TcpListener::bind(&config.listen).await.map_err(|e| listen(&config, e))?;
     let address = listener.local_addr().map_err(|e| listen(&config, e))?.to_string();
 
     let random = |_| StartError::Evidence(EvidenceError::Failed("the system gives no randomness".into()));
     let instance = Arc::new(Instance::boot(config.deployment_id()?).map_err(random)?);
+    instance.admit(config.credentials()?);
     let boot = Workload {
         image_id: None,
         config_digest: digest,
@@ -127,7 +124,7 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     };
     as_configured(&config, devices.as_ref())?;
     let devices = devices.map(Arc::new);
-    let epochs = Epochs::boot(instance.clone(), devices, boot, config.epoch_seconds, clock.now()).await?;
+    let epochs = Epochs::boot(instance.clone(), devices.clone(), boot, config.epoch_seconds, clock.now()).await?;
     let epochs = Arc::new(epochs);
     let attester = Attester::spawn(Parts {
         instance: instance.clone(),
@@ -151,43 +148,21 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     events(&Event::Listening { address: address.clone() });
 
     events(&Event::AskingForKey { broker: config.broker.url.clone() });
-    let params = ReleaseParams {
-        broker_key: config.broker_key()?,
-        class: source.class(),
-        statement: epochs.current().statement.clone(),
-        models: manifests.iter().map(wanted).collect(),
-        lease_seconds: config.lease_seconds,
-        renews: None,
-    };
-    let sent = Monotonic::from_duration(clock.monotonic());
-    let released = {
-        let (source, epoch) = (source.clone(), epochs.current());
-        client.release(params.clone(), &instance.key, |preimage| collect_for(source, epoch, preimage)).await?
-    };
-    clock.broker_said(released.broker_time.as_secs());
-    events(&Event::Released { lease: released.lease.lease_id.to_string(), instance: hex::encode(instance.id) });
-
-    let Released { keys, lease, certificate, credentials, broker_time } = released;
-    instance.certify(certificate);
-    instance.admit(credentials);
+    let wanted = manifests.iter().map(wanted).collect();
+    let asking =
+        Asking { app: app.clone(), events: events.clone(), source, devices, lease_seconds: config.lease_seconds };
+    let Granted { keys, tenure, policy_hash, lease_id } = releaser.ask(asking, wanted).await?;
     let models = load(&config, manifests, keys, engine, &events).await?;
-    let workload = Workload {
-        models: models.iter().map(|model| model.id).collect(),
-        policy_hash: Some(lease.policy_hash),
-        lease_id: Some(*lease.lease_id.as_bytes()),
-        ..epochs.workload()
-    };
+    let workload =
+        Workload { models: models.iter().map(|model| model.id).collect(), policy_hash, lease_id, ..epochs.workload() };
     let epoch = epochs.install(epochs.prepare(Some(workload), clock.now()).await?, clock.now());
     events(&Event::Epoch { epoch: epoch.number });
     let served = Arc::new(Served { models, plugins });
 
     // Loading takes minutes: the lease is looked at, and the broker asked, before a client is.
     let keeper = Keeper {
-        lease: LeaseKeeper::new(config.broker_key()?, lease, broker_time, sent),
         app: app.clone(),
-        client,
-        source,
-        params,
+        tenure,
         events: events.clone(),
         served: Some(served.clone()),
         under_way: UnderWay::default(),
@@ -204,16 +179,6 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     Ok(Running { address, keeper, serving: app.serving, served, stop, events })
 }
 
-/// Evidence and endorsements over `preimage`, as the release request carries them.
-pub(crate) async fn collect_for(
-    source: Arc<dyn EvidenceSource>,
-    epoch: Arc<Epoch>,
-    preimage: Vec<u8>,
-) -> Result<(Collection, Collection), ReleaseError> {
-    let collected = collect(source, preimage).await.map_err(|error| ReleaseError::Evidence(error.to_string()))?;
-    Ok(epoch.submission(&collected))
-}
-
 /// Devices that nobody named would compute for whoever put them there; those that are named and not there
 /// would be missed by every client.
 fn as_configured(config: &Config, devices: Option<&Devices>) -> Result<(), EvidenceError> {
@@ -223,11 +188,6 @@ fn as_configured(config: &Config, devices: Option<&Devices>) -> Result<(), Evide
         true => Ok(()),
         false => Err(EvidenceError::DevicesNotConfigured { found: words(found).into(), wanted: words(wanted).into() }),
     }
-}
-
-/// Evidence off the executor, and in bounded time: the host answers for the platform, or not.
-pub(crate) async fn collect(source: Arc<dyn EvidenceSource>, preimage: Vec<u8>) -> Result<Collected, EvidenceError> {
-    in_time("it", EVIDENCE, move || source.collect(&preimage)).await?
 }
 
 /// Opens each model with its keys; the keys are dropped, and wiped, with this call.

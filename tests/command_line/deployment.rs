@@ -34,7 +34,20 @@ impl Deployment {
         let scene = &self.tenant.scene;
         let digest = scene.done(&["serve", "--config", "server.toml", "--print-config-digest"]);
         self.admin("policy", &json!({ "toml": policy(digest["config_digest"].as_str().unwrap()) }));
-        let trust = self.admin("trust", &json!({}));
+        self.export_trust(&json!({}));
+    }
+
+    /// The same for a `server.toml` whose keys come over the KBS protocol.
+    pub(super) fn allow_config_over_kbs(&mut self) {
+        let scene = &self.tenant.scene;
+        let digest = scene.done(&["serve", "--config", "server.toml", "--print-config-digest"]);
+        let policy = policy(digest["config_digest"].as_str().unwrap());
+        self.admin("policy", &json!({ "toml": format!("kbs = true\n{policy}") }));
+        self.export_trust(&json!({ "kbs": true }));
+    }
+
+    fn export_trust(&self, options: &Value) {
+        let trust = self.admin("trust", options);
         self.tenant.scene.write("current.trust", base64url(trust["trust"].as_str().unwrap()));
     }
 

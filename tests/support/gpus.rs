@@ -7,6 +7,8 @@ use strongroom_simulated_platform::{GpuTopology, SimulatedGpuSet, SimulatedNvidi
 
 /// The secret of the devices that the tenant's policy names.
 const OURS: [u8; 32] = [2; 32];
+/// That of devices that are somebody else's.
+const THEIRS: [u8; 32] = [3; 32];
 
 /// GPUs and switches of one vendor.
 pub(crate) struct Gpus {
@@ -39,6 +41,13 @@ impl Gpus {
         format!("[gpus]\ncount = {gpus}\nswitches = {switches}\nrequire_manifests = true\n")
     }
 
+    /// What their vendor says about the devices that the policy names, and about somebody else's.
+    pub(crate) fn endorsements(&self) -> Vec<Vec<u8>> {
+        let of = |secret| SimulatedGpus::new(self.set(secret, self.topology)).endorsements().unwrap();
+        let (ours, theirs) = (of(OURS), of(THEIRS));
+        [ours, theirs].concat()
+    }
+
     /// The devices that the policy names.
     pub(crate) fn devices(&self, config: &Config) -> Devices {
         self.behind(config, OURS, self.topology)
@@ -46,7 +55,7 @@ impl Gpus {
 
     /// As many of the same vendor's, which are somebody else's.
     pub(crate) fn foreign(&self, config: &Config) -> Devices {
-        self.behind(config, [3; 32], self.topology)
+        self.behind(config, THEIRS, self.topology)
     }
 
     /// The same, but one of them is missing.

@@ -1,4 +1,5 @@
-//! The line between instance and broker: it can be cut, and it remembers what it carried.
+//! The line between instance and broker: it can be cut, it remembers what it carried, and somebody may
+//! sit on it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,12 +15,21 @@ use axum::response::{IntoResponse, Response};
 pub(crate) struct Line {
     cut: Arc<AtomicBool>,
     carried: Arc<Mutex<Vec<u8>>>,
+    forger: Arc<Mutex<Option<Forger>>>,
 }
+
+/// Makes of a path, what was sent there, and the genuine answer's status and body, what arrives.
+pub(crate) type Forger = Box<dyn FnMut(&str, &[u8], (u16, Vec<u8>)) -> (u16, Vec<u8>) + Send>;
 
 impl Line {
     /// Cuts the line: nothing that is sent arrives. Or mends it.
     pub(crate) fn cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::SeqCst);
+    }
+
+    /// From now on every answer goes through this.
+    pub(crate) fn forge(&self, forger: Forger) {
+        *self.forger.lock().unwrap() = Some(forger);
     }
 
     /// Every byte in both directions so far, headers as text.
@@ -35,9 +45,16 @@ impl Line {
         let (head, body) = request.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         line.note(&format!("{head:?}"), &body);
-        let (head, body) = next.run(Request::from_parts(head, Body::from(body))).await.into_parts();
-        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let (path, sent) = (head.uri.path().to_owned(), body.clone());
+        let (mut head, body) = next.run(Request::from_parts(head, Body::from(body))).await.into_parts();
+        let mut body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
         line.note(&format!("{head:?}"), &body);
+        if let Some(forger) = line.forger.lock().unwrap().as_mut() {
+            let (status, forged) = forger(&path, &sent, (head.status.as_u16(), body));
+            head.status = StatusCode::from_u16(status).unwrap();
+            head.headers.remove("content-length");
+            body = forged;
+        }
         Response::from_parts(head, Body::from(body))
     }
 

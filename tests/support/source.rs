@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use strongroom_channel::binding::Class;
-use strongroom_runtime::{Collected, EvidenceError, EvidenceSource, SimulatedMachine, SimulatedSource};
+use strongroom_runtime::{Collected, EvidenceError, EvidenceSource, Form, SimulatedMachine, SimulatedSource};
 
 pub(crate) struct CountedSource {
     machine: SimulatedSource,
@@ -23,6 +23,15 @@ impl CountedSource {
         self.quotes.load(Ordering::SeqCst)
     }
 
+    fn count(&self) {
+        self.quotes.fetch_add(1, Ordering::SeqCst);
+        let held = self.held.lock().unwrap().take();
+        if let Some(held) = held {
+            // It ends with an error, when the other end is dropped.
+            let _ = held.recv();
+        }
+    }
+
     /// The next quote takes until what this returns is dropped.
     pub(crate) fn hold(&self) -> Sender<()> {
         let (free, held) = channel();
@@ -36,13 +45,17 @@ impl EvidenceSource for CountedSource {
         self.machine.class()
     }
 
+    fn form(&self) -> Form {
+        self.machine.form()
+    }
+
     fn collect(&self, preimage: &[u8]) -> Result<Collected, EvidenceError> {
-        self.quotes.fetch_add(1, Ordering::SeqCst);
-        let held = self.held.lock().unwrap().take();
-        if let Some(held) = held {
-            // It ends with an error, when the other end is dropped.
-            let _ = held.recv();
-        }
+        self.count();
         self.machine.collect(preimage)
+    }
+
+    fn report(&self, report_data: &[u8; 64]) -> Result<Collected, EvidenceError> {
+        self.count();
+        self.machine.report(report_data)
     }
 }

@@ -21,7 +21,8 @@ use strongroom_client::{Answer, ClientError, Connector, Keeper, OutgoingRequest,
 use strongroom_enclave_loader::SealOptions;
 use strongroom_engine::Script;
 use strongroom_runtime::{
-    Config, Devices, EngineChoice, EventSink, InstanceClock, Running, ScriptedEngine, Setup, StartError, start,
+    Config, Devices, EngineChoice, EventSink, InstanceClock, Running, ScriptedEngine, Setup, SimulatedMachine,
+    StartError, start,
 };
 use strongroom_simulated_platform::SimulatedDevice;
 use tempfile::TempDir;
@@ -43,6 +44,7 @@ pub(crate) struct Blueprint {
     deployment: &'static str,
     platform: Platform,
     gpus: u8,
+    kbs: bool,
     engine: Option<ScriptedEngine>,
     plugins: Vec<(&'static str, Vec<u8>)>,
     files: Vec<(&'static str, Vec<u8>)>,
@@ -53,13 +55,31 @@ impl Blueprint {
     pub(crate) fn scripted(script: impl Fn() -> Script + Send + Sync + 'static) -> Self {
         let files = vec![("model.gguf", b"what the scripted engine does not read".to_vec())];
         let engine: Option<ScriptedEngine> = Some(Arc::new(script));
-        Self { deployment: "bank-prod", platform: Platform::Snp, gpus: 0, engine, plugins: Vec::new(), files }
+        Self { files, engine, ..Self::plain() }
     }
 
     /// With the real engine on a small model made here.
     pub(crate) fn real() -> Self {
         let files = vec![("tiny.gguf", strongroom_engine::tiny_model(7))];
-        Self { deployment: "bank-prod", platform: Platform::Snp, gpus: 0, engine: None, plugins: Vec::new(), files }
+        Self { files, ..Self::plain() }
+    }
+
+    fn plain() -> Self {
+        Self {
+            deployment: "bank-prod",
+            platform: Platform::Snp,
+            gpus: 0,
+            kbs: false,
+            engine: None,
+            plugins: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// Keys come over the CoCo KBS protocol; the broker speaks it too.
+    pub(crate) fn over_kbs(mut self) -> Self {
+        self.kbs = true;
+        self
     }
 
     /// On a machine of this kind; SNP otherwise.
@@ -111,14 +131,21 @@ impl Blueprint {
         let sealed = dir.path().join("model.sealed");
         seal(&self.files, &sealed, &publisher, &broker);
         let plugin_digests: Vec<[u8; 32]> = self.plugins.iter().map(|(_, wasm)| sha256(wasm)).collect();
+        let api_key = broker.create_api_key("an-application").unwrap().secret.to_string();
+        let pinned = format!("key = \"{}\"\n", hex::encode(broker.broker_key().to_bytes()));
         let mut text = format!(
-            "deployment = \"{}\"\nlisten = \"127.0.0.1:0\"\n[broker]\nurl = \"{broker_url}\"\nkey = \"{}\"\n\
+            "deployment = \"{}\"\nlisten = \"127.0.0.1:0\"\n{}[broker]\nurl = \"{broker_url}\"\n{}\
              [[model]]\nname = \"{MODEL}\"\npath = {:?}\npublisher = \"{}\"\n",
             self.deployment,
-            hex::encode(broker.broker_key().to_bytes()),
+            if self.kbs { "release = \"kbs\"\n" } else { "" },
+            if self.kbs { "" } else { &pinned },
             sealed,
             hex::encode(publisher.verifying_key().to_bytes()),
         );
+        if self.kbs {
+            let hash = hex::encode(sha256(api_key.as_bytes()));
+            text.push_str(&format!("[[client]]\nid = \"app\"\nkey_sha256 = \"{hash}\"\ntenant = \"an-application\"\n"));
+        }
         for ((name, wasm), digest) in self.plugins.iter().zip(&plugin_digests) {
             let path = dir.path().join(format!("{name}.wasm"));
             std::fs::write(&path, wasm).unwrap();
@@ -127,14 +154,22 @@ impl Blueprint {
         }
         text.push_str(&vendors.gpus().map(Gpus::configuration).unwrap_or_default());
         let config = Config::from_toml(&text).unwrap();
-        let policy = policy(&config, &plugin_digests, vendors.policy(&config));
+        let mut policy = policy(&config, &plugin_digests, vendors.policy(&config));
+        if self.kbs {
+            policy = format!("kbs = true\n{policy}");
+            // What vendors say about GPUs is the tenant's to keep beside the store.
+            let folder = dir.path().join("broker/endorsements");
+            std::fs::create_dir(&folder).unwrap();
+            for (number, value) in vendors.gpus().map(Gpus::endorsements).unwrap_or_default().iter().enumerate() {
+                std::fs::write(folder.join(number.to_string()), value).unwrap();
+            }
+        }
         let deposited = broker.deposit(&sealed, &publisher.verifying_key(), Some(&policy)).unwrap();
-        let api_key = broker.create_api_key("an-application").unwrap().secret.to_string();
-        let exported = broker.export_trust(&TrustOptions::default()).unwrap();
+        let exported = broker.export_trust(&TrustOptions { kbs: self.kbs, ..TrustOptions::default() }).unwrap();
         let trust = trust_file::verify(&exported, &broker.trust_root(), 0, time.now()).unwrap();
         let engine = self.engine;
         let model_id = deposited.model.model_id;
-        Site { dir, time, vendors, broker, line, config, engine, trust, api_key, model_id, plugin_digests }
+        Site { dir, time, vendors, broker, line, config, engine, trust, api_key, model_id, plugin_digests, policy }
     }
 
     /// The whole system, ready.
@@ -166,6 +201,8 @@ pub(crate) struct Site {
     pub(crate) api_key: String,
     pub(crate) model_id: [u8; 32],
     pub(crate) plugin_digests: Vec<[u8; 32]>,
+    /// The policy in force.
+    pub(crate) policy: String,
     vendors: Vendors,
     engine: Option<ScriptedEngine>,
 }
@@ -177,6 +214,11 @@ impl Site {
     /// The machine that the policy names, running the approved image. It is a chip with SNP.
     pub(crate) fn machine(&self) -> SimulatedDevice {
         self.vendors.chip(&self.config)
+    }
+
+    /// The machine that the policy names, of whichever kind.
+    pub(crate) fn machine_of_any_kind(&self) -> SimulatedMachine {
+        self.vendors.machine(&self.config)
     }
 
     /// The vendor of the machine's GPUs, if it has any.

@@ -39,6 +39,7 @@ fn judge(request: &SessionRequest) -> Result<Value, Failure> {
     Ok(json!({
         "result": "accepted",
         "simulated": session.is_simulated(),
+        "certified": session.is_certified(),
         "deployment": trust.deployment.to_string(),
         "epoch": session.statement().epoch,
         "valid_until": session.valid_until(),

@@ -58,8 +58,10 @@ pub struct TrustFile {
     pub created: UnixTime,
     /// 6: its last second.
     pub not_after: UnixTime,
-    /// 7: certificate of the CA for instances, DER.
-    pub instance_ca: Vec<u8>,
+    /// 7: certificate of the CA for instances, DER. `None` where instances get their keys from a KBS,
+    /// which certifies none and ends no lease: no client can then tell one of the tenant's machines from
+    /// another that runs the same.
+    pub instance_ca: Option<Vec<u8>>,
     /// 8: the broker's key, which signs leases and the log.
     pub broker_key: VerifyingKey,
     /// 9: requirements on the platform and its measurements.
@@ -174,7 +176,7 @@ impl TrustFile {
             (4, Value::Text(self.environment.as_str())),
             (5, Value::Uint(self.created.as_secs())),
             (6, Value::Uint(self.not_after.as_secs())),
-            (7, Value::Bytes(&self.instance_ca)),
+            (7, Value::bytes_or_null(self.instance_ca.as_deref())),
             (8, Value::Bytes(&broker_key)),
             (9, Value::Text(&policy)),
             (10, Value::byte_strings(&self.config_digests)),
@@ -206,7 +208,7 @@ impl TrustFile {
             environment: Environment::parse(environment).ok_or(value(4, "prod or dev"))?,
             created: UnixTime::from_secs(fields.require(5)?.uint()?),
             not_after: UnixTime::from_secs(fields.require(6)?.uint()?),
-            instance_ca: fields.require(7)?.bytes()?.to_vec(),
+            instance_ca: fields.require(7)?.nullable().map(Value::bytes).transpose()?.map(<[u8]>::to_vec),
             broker_key: VerifyingKey::from_bytes(&fields.require(8)?.fixed()?)?,
             policy: Policy::from_toml(policy)?,
             config_digests: list(&mut fields, 10)?.into_iter().map(Value::fixed).collect::<Result<_, _>>()?,

@@ -202,6 +202,13 @@ impl Session {
         self.verified.is_simulated()
     }
 
+    /// Whether the tenant certified this very machine and can end its right to serve
+    /// ([`VerifiedSession::is_certified`]).
+    #[must_use]
+    pub fn is_certified(&self) -> bool {
+        self.verified.is_certified()
+    }
+
     /// Whether the verdict may still be used.
     #[must_use]
     pub fn is_fresh(&self) -> bool {

@@ -354,7 +354,7 @@ pub(crate) fn plain_trust_file() -> TrustFile {
         environment: Environment::Development,
         created: NOW,
         not_after: NOW.saturating_add_secs(50_000),
-        instance_ca: ca().to_vec(),
+        instance_ca: Some(ca().to_vec()),
         broker_key: SigningKey::from_seed([11; 32]).verifying_key(),
         policy: Policy::from_toml(&device().strict_policy()).unwrap(),
         config_digests: vec![[4; 32]],

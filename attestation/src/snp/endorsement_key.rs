@@ -27,6 +27,34 @@ pub(super) fn claimed_kind(certificate: &Certificate) -> Option<SigningKey> {
     }
 }
 
+/// Where AMD's table of certificates has a place for it, as the certificate's own name claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnpCertificateKind {
+    /// AMD's root key.
+    Ark,
+    /// The key of a product line that certifies VCEKs, or VLEKs.
+    Ask,
+    /// A chip's key.
+    Vcek,
+    /// A provider's key.
+    Vlek,
+}
+
+impl SnpCertificateKind {
+    /// The kind that the name of `certificate` claims; `None` where AMD names none so. A name proves nothing.
+    pub(crate) fn claimed(certificate: &Certificate) -> Option<Self> {
+        let name = plain_name(certificate.subject.common_name()?);
+        let line = |name: &str| Product::from_name(name).is_some();
+        match (claimed_kind(certificate), name.strip_prefix("ARK-"), name.strip_prefix("SEV-")) {
+            (Some(SigningKey::Vcek), ..) => Some(Self::Vcek),
+            (Some(SigningKey::Vlek), ..) => Some(Self::Vlek),
+            (_, Some(product), _) if line(product) => Some(Self::Ark),
+            (.., Some(product)) if line(product.strip_prefix("VLEK-").unwrap_or(product)) => Some(Self::Ask),
+            _ => None,
+        }
+    }
+}
+
 /// The product line that the issuer's name claims, for a certificate of this kind.
 pub(super) fn claimed_product(certificate: &Certificate, kind: SigningKey) -> Option<Product> {
     let issuer = plain_name(certificate.issuer.common_name()?);

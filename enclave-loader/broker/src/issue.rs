@@ -174,7 +174,8 @@ pub(crate) fn keys_of<K: Class>(read: &impl Read, granted: &Granted<K>) -> Resul
         .collect()
 }
 
-fn model_keys(read: &impl Read, model_id: &[u8; 32]) -> Result<Vec<Zeroizing<[u8; 32]>>, StoreError> {
+/// The keys of one deposited model.
+pub(crate) fn model_keys(read: &impl Read, model_id: &[u8; 32]) -> Result<Vec<Zeroizing<[u8; 32]>>, StoreError> {
     let broken = || StoreError::Value { table: "model-keys" };
     let joined = read.get(Table::ModelKeys, model_id)?.ok_or_else(broken)?;
     let (keys, rest) = joined.as_chunks::<32>();

@@ -24,11 +24,14 @@ pub struct TrustOptions {
     pub valid_days: u64,
     /// Where instances may be found; hints, never trusted.
     pub hints: Vec<String>,
+    /// For instances that get their keys over the KBS protocol: the file then names no CA, and clients take
+    /// instances without certificate or lease. The policy in force must say `kbs = true`.
+    pub kbs: bool,
 }
 
 impl Default for TrustOptions {
     fn default() -> Self {
-        Self { valid_days: 30, hints: Vec::new() }
+        Self { valid_days: 30, hints: Vec::new(), kbs: false }
     }
 }
 
@@ -47,6 +50,12 @@ impl Broker {
             let rules = policy_in(transaction)?
                 .map(|policy| policy.rules)
                 .ok_or(BrokerError::Value { what: "trust export", wanted: "a policy in force; activate one first" })?;
+            if options.kbs && !rules.kbs {
+                return Err(BrokerError::Value {
+                    what: "trust file for the KBS protocol",
+                    wanted: "a policy in force that says kbs = true",
+                });
+            }
             let sequence = transaction.json::<u64>(Table::Meta, SEQUENCE)?.unwrap_or(0).saturating_add(1);
             transaction.put_json(Table::Meta, SEQUENCE, &sequence)?;
             let file = TrustFile {
@@ -55,7 +64,7 @@ impl Broker {
                 environment: self.identity.environment,
                 created: now,
                 not_after: now.saturating_add_secs(options.valid_days.saturating_mul(24 * 60 * 60)),
-                instance_ca: self.identity.instance_ca.clone(),
+                instance_ca: (!options.kbs).then(|| self.identity.instance_ca.clone()),
                 broker_key: self.keys.broker.verifying_key(),
                 policy: rules.attestation.clone(),
                 config_digests: rules.config_digests.iter().map(|digest| digest.0).collect(),

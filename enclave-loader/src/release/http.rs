@@ -9,11 +9,11 @@ use std::time::Duration;
 use strongroom_channel::attest::Collection;
 use strongroom_channel::cose::{SigningKey, VerifyingKey};
 
-use super::MAX_ANSWER_BYTES;
 use super::challenge::Challenge;
 use super::error::ReleaseError;
 use super::refusal::interpret;
 use super::session::{ReleaseParams, ReleaseSession, Released};
+use super::transport::Transport;
 
 /// A release waits for a quote's verification, a log entry on disk and perhaps a slow network.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,9 +24,8 @@ const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A broker at an address, known by its key.
 #[derive(Clone)]
 pub struct ReleaseClient {
-    url: String,
+    transport: Transport,
     broker_key: VerifyingKey,
-    http: reqwest::Client,
 }
 
 impl ReleaseClient {
@@ -36,13 +35,7 @@ impl ReleaseClient {
     /// # Errors
     /// [`ReleaseError::Misuse`] when no HTTP client can be made.
     pub fn new(url: &str, broker_key: VerifyingKey) -> Result<Self, ReleaseError> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(5))
-            .build()
-            .map_err(|_| ReleaseError::Misuse("no HTTP client can be made on this system"))?;
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), broker_key, http })
+        Ok(Self { transport: Transport::new(url)?, broker_key })
     }
 
     /// The pinned key.
@@ -101,46 +94,13 @@ impl ReleaseClient {
     }
 
     async fn post(&self, path: &str, body: Vec<u8>, timeout: Duration) -> Result<(u16, Vec<u8>), ReleaseError> {
-        let url = format!("{}/strongroom/v1/{path}", self.url);
-        let unavailable =
-            |error: &reqwest::Error| ReleaseError::Unavailable { detail: format!("{url}: {}", reason(error)) };
         let content_type = match path {
             "heartbeat" => "application/strongroom-heartbeat+cose",
             _ => "application/json",
         };
-        let mut response = self
-            .http
-            .post(&url)
-            .timeout(timeout)
-            .header("content-type", content_type)
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| unavailable(&error))?;
-        let status = response.status().as_u16();
-        let mut received = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(&error))? {
-            if received.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
-                return Err(ReleaseError::Unavailable {
-                    detail: format!("{url}: the answer is longer than {MAX_ANSWER_BYTES} bytes"),
-                });
-            }
-            received.extend_from_slice(&chunk);
-        }
-        Ok((status, received))
-    }
-}
-
-/// What a person can act on, without the library's nested sentences.
-fn reason(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "no connection"
-    } else if error.is_builder() {
-        "not a usable address"
-    } else {
-        "the connection broke"
+        let request = self.transport.post(&format!("strongroom/v1/{path}"), body);
+        let answer = Transport::send(request.timeout(timeout).header("content-type", content_type)).await?;
+        Ok((answer.status, answer.body))
     }
 }
 

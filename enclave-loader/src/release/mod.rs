@@ -29,6 +29,7 @@ mod refusal;
 mod reply_key;
 mod request;
 mod session;
+mod transport;
 mod wire;
 
 pub use answer::{AnsweredModel, Credential, ReleaseAnswer};
@@ -39,10 +40,12 @@ pub use heartbeat::{Heartbeat, HeartbeatAnswer};
 pub use http::ReleaseClient;
 pub use keeper::{End, HeartbeatOutcome, LeaseKeeper, Monotonic, Standing};
 pub use lease::{Lease, LeaseId};
+pub(crate) use refusal::shown;
 pub use refusal::{Refused, RefusedBody, interpret};
 pub use reply_key::{ReplyKeyPair, SealedReply, seal_reply};
 pub use request::ReleaseRequest;
 pub use session::{ReleaseParams, ReleaseSession, Released, ReleasedModel};
+pub(crate) use transport::{Answer, Transport};
 pub use wire::{Defect, Malformed};
 
 use std::time::Duration;

@@ -74,7 +74,7 @@ pub fn interpret(status: u16, body: &[u8]) -> Result<&[u8], ReleaseError> {
 }
 
 /// Text from outside, cut short and without control characters that could drive a terminal.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect()
 }
 

@@ -25,11 +25,14 @@ pub(super) async fn run(url: &str, which: &Trust, explained: bool, output: Outpu
     if explained {
         explain(session.checks(), output);
     }
+    if !session.is_certified() {
+        output.note(trust::UNCERTIFIED);
+    }
     let simulated = session.is_simulated();
     let word = if simulated { "accepted, SIMULATED: this proves nothing about real hardware" } else { "accepted" };
     let verified = session.verified();
     let value = json!({
-        "result": "accepted", "simulated": simulated, "checks": session.checks(),
+        "result": "accepted", "simulated": simulated, "certified": session.is_certified(), "checks": session.checks(),
         "deployment": connector.trust().deployment.to_string(),
         "epoch": verified.statement().epoch, "valid_until": verified.valid_until(),
     });

@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use strongroom_channel::attest::AttestRequest;
 use strongroom_channel::padding::Profile;
+use strongroom_enclave_loader::release::Monotonic;
 use tokio::sync::Semaphore;
 
 use self::error::{ApiError, Outer};
@@ -50,6 +51,11 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// A reading of the clock that only goes forward.
+    pub(crate) fn now(&self) -> Monotonic {
+        Monotonic::from_duration(self.clock.monotonic())
+    }
+
     /// What a stranger reaches.
     pub(crate) fn public(&self) -> Router {
         let for_pages = Router::new()

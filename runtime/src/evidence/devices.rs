@@ -14,7 +14,7 @@ use strongroom_channel::devices::{self, DeviceAnswer};
 use strongroom_channel::statement::EpochStatement;
 
 use super::EvidenceError;
-use super::nvidia::GpuSource;
+use super::nvidia::{DeviceReport, GpuSource};
 use crate::config::GpusConfig;
 
 /// Bytes of one endorsement that is read.
@@ -88,8 +88,7 @@ impl Devices {
         getrandom::fill(&mut random).map_err(|_| EvidenceError::Failed("the system gives no randomness".into()))?;
         let EpochStatement { instance_id, epoch, key_configs, signing_key, .. } = statement;
         let nonce = devices::challenge(instance_id, *epoch, key_configs, &signing_key.to_cose_key(), &random);
-        let reports = self.source.collect(&nonce).map_err(|error| EvidenceError::Failed(error.to_string()))?;
-        let answers = reports.into_iter().map(|device| DeviceAnswer {
+        let answers = self.reports(&nonce)?.into_iter().map(|device| DeviceAnswer {
             architecture: device.architecture,
             report: device.report,
             certificates: device.certificate_chain,
@@ -98,6 +97,12 @@ impl Devices {
         self.appraise(statement, &answered, UnixTime::from_secs(now))
             .map_err(|refusal| EvidenceError::Devices(Box::new(refusal)))?;
         Ok(answered)
+    }
+
+    /// What every device answers to `nonce`, for a protocol with a challenge of its own. It opens nothing:
+    /// whoever asked judges the answers.
+    pub(crate) fn reports(&self, nonce: &[u8; 32]) -> Result<Vec<DeviceReport>, EvidenceError> {
+        self.source.collect(nonce).map_err(|error| EvidenceError::Failed(error.to_string()))
     }
 
     /// What a client will check, as far as this machine can: before it computes on a device, and before

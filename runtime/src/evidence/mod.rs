@@ -17,6 +17,9 @@ use strongroom_channel::attest::{Collection, CollectionKind, Record, indicator};
 use strongroom_channel::binding::Class;
 use strongroom_channel::device_digest::CPU_LABEL;
 
+/// How long the platform may take for its evidence.
+pub(crate) const EVIDENCE: Duration = Duration::from_secs(30);
+
 /// Evidence of one moment, and what the platform gave along to check it with.
 #[derive(Debug, Clone)]
 pub struct Collected {
@@ -46,6 +49,9 @@ pub trait EvidenceSource: Send + Sync {
     /// Hardware or simulated; goes into what the evidence proves.
     fn class(&self) -> Class;
 
+    /// What its evidence is.
+    fn form(&self) -> Form;
+
     /// Evidence over `preimage`: its digest is what the platform quotes, as report data or as
     /// a virtual TPM's nonce (`strongroom_channel::binding`). May take a second; callers keep it
     /// off the executor.
@@ -53,6 +59,13 @@ pub trait EvidenceSource: Send + Sync {
     /// # Errors
     /// When the platform does not answer.
     fn collect(&self, preimage: &[u8]) -> Result<Collected, EvidenceError>;
+
+    /// Evidence with this report data, for a protocol that has its own way to make it.
+    ///
+    /// # Errors
+    /// As for [`collect`](Self::collect); [`EvidenceError::NoReportData`] where the platform's report data
+    /// is not the guest's to choose.
+    fn report(&self, report_data: &[u8; 64]) -> Result<Collected, EvidenceError>;
 }
 
 /// Why there is no evidence.
@@ -73,6 +86,9 @@ pub enum EvidenceError {
         /// The kernel's name for it.
         provider: String,
     },
+    /// The report's data is a paravisor's, not the guest's.
+    #[error("this platform's report data is not the guest's to choose, and `release = \"kbs\"` needs it to be")]
+    NoReportData,
     /// The platform did not answer.
     #[error("the platform gave no evidence: {0}")]
     Failed(String),
@@ -104,6 +120,11 @@ pub(crate) async fn in_time<T: Send + 'static>(
         .await
         .map_err(|_| EvidenceError::Failed(format!("{who} did not answer in time")))?
         .map_err(|_| EvidenceError::Failed("the collector crashed".to_owned()))
+}
+
+/// Evidence off the executor, and in bounded time.
+pub(crate) async fn collect(source: Arc<dyn EvidenceSource>, preimage: Vec<u8>) -> Result<Collected, EvidenceError> {
+    in_time("it", EVIDENCE, move || source.collect(&preimage)).await?
 }
 
 /// The hardware's own source.
@@ -155,6 +176,15 @@ impl Form {
             Self::Snp => "application/vnd.strongroom.snp-report",
             Self::Tdx => "application/vnd.strongroom.tdx-quote",
             Self::Azure => "application/vnd.strongroom.azure-vtpm+json",
+        }
+    }
+
+    /// What a KBS calls it; `None` where evidence has no form there.
+    pub(crate) fn kbs_tee(self) -> Option<&'static str> {
+        match self {
+            Self::Snp => Some("snp"),
+            Self::Tdx => Some("tdx"),
+            Self::Azure => None,
         }
     }
 

@@ -34,32 +34,50 @@ impl EvidenceSource for SimulatedSource {
         Class::Simulated
     }
 
+    fn form(&self) -> Form {
+        match self.machine {
+            SimulatedMachine::Snp(_) => Form::Snp,
+            SimulatedMachine::Tdx(_) => Form::Tdx,
+            SimulatedMachine::Azure(_) => Form::Azure,
+        }
+    }
+
     fn collect(&self, preimage: &[u8]) -> Result<Collected, EvidenceError> {
-        self.machine.collect(preimage).map_err(|error| EvidenceError::Failed(error.to_string()))
+        match &self.machine {
+            SimulatedMachine::Azure(vm) => azure(vm, &binding::nonce(preimage)).map_err(failed),
+            _ => self.report(&binding::report_data(preimage)),
+        }
+    }
+
+    fn report(&self, report_data: &[u8; 64]) -> Result<Collected, EvidenceError> {
+        match &self.machine {
+            SimulatedMachine::Snp(device) => {
+                let evidence = device.report(report_data).map_err(failed)?;
+                Ok(Collected { form: Form::Snp, report: evidence.report, endorsements: evidence.endorsements })
+            }
+            SimulatedMachine::Tdx(td) => {
+                let evidence = td.evidence(report_data).map_err(failed)?;
+                let endorsements = evidence.collateral.artefacts();
+                Ok(Collected { form: Form::Tdx, report: evidence.quote, endorsements })
+            }
+            SimulatedMachine::Azure(_) => Err(EvidenceError::NoReportData),
+        }
     }
 }
 
-impl SimulatedMachine {
-    fn collect(&self, preimage: &[u8]) -> Result<Collected, SimulationError> {
-        Ok(match self {
-            Self::Snp(device) => {
-                let evidence = device.report(&binding::report_data(preimage))?;
-                Collected { form: Form::Snp, report: evidence.report, endorsements: evidence.endorsements }
-            }
-            Self::Tdx(td) => {
-                let evidence = td.evidence(&binding::report_data(preimage))?;
-                Collected { form: Form::Tdx, report: evidence.quote, endorsements: evidence.collateral.artefacts() }
-            }
-            Self::Azure(vm) => {
-                let evidence = vm.evidence(&binding::nonce(preimage), EvidenceVersion::V1)?;
-                Collected {
-                    form: Form::Azure,
-                    report: evidence.to_json()?.into_bytes(),
-                    endorsements: [evidence.endorsements, evidence.ak_certificates].concat(),
-                }
-            }
-        })
-    }
+/// What the virtual TPM quotes for `nonce`, and the report under it.
+fn azure(vm: &SimulatedAzureVm, nonce: &[u8]) -> Result<Collected, SimulationError> {
+    let evidence = vm.evidence(nonce, EvidenceVersion::V1)?;
+    Ok(Collected {
+        form: Form::Azure,
+        report: evidence.to_json()?.into_bytes(),
+        endorsements: [evidence.endorsements, evidence.ak_certificates].concat(),
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn failed(error: SimulationError) -> EvidenceError {
+    EvidenceError::Failed(error.to_string())
 }
 
 impl From<SimulatedDevice> for SimulatedMachine {

@@ -63,10 +63,18 @@ impl EvidenceSource for TsmSource {
         Class::Hardware
     }
 
+    fn form(&self) -> Form {
+        Form::Snp
+    }
+
     fn collect(&self, preimage: &[u8]) -> Result<Collected, EvidenceError> {
+        self.report(&binding::report_data(preimage))
+    }
+
+    fn report(&self, report_data: &[u8; 64]) -> Result<Collected, EvidenceError> {
         self.within(|entry| {
             let before = generation(entry)?;
-            fs::write(entry.join("inblob"), binding::report_data(preimage))?;
+            fs::write(entry.join("inblob"), report_data)?;
             let report = fs::read(entry.join("outblob"))?;
             let table = fs::read(entry.join("auxblob")).unwrap_or_default();
             if generation(entry)? != before + 1 {

@@ -50,7 +50,7 @@ pub(super) fn appraise(trail: &mut Trail, wanted: &SessionWanted<'_>, response: 
         history(wanted, &parsed),
     ])?;
     // 10. The instance certificate.
-    let certificate = instance::appraise(trail, wanted, &parsed, (verdict.claims(), devices.as_ref()), &preimage)?;
+    let identity_ends = instance::appraise(trail, wanted, &parsed, (verdict.claims(), devices.as_ref()), &preimage)?;
     // 11. The workload.
     trail.steps(workload::appraise(wanted.trust, &parsed.statement.workload))?;
     // 12. Provenance.
@@ -62,7 +62,7 @@ pub(super) fn appraise(trail: &mut Trail, wanted: &SessionWanted<'_>, response: 
     let ends = [
         wanted.now.saturating_add_secs(MAX_AGE),
         UnixTime::from_secs(parsed.statement.expires()),
-        certificate.not_after(),
+        identity_ends,
         wanted.trust.not_after,
         verdict.claims().valid_until(),
         devices.as_ref().map_or(wanted.trust.not_after, |devices| devices.valid_until),
@@ -76,6 +76,7 @@ pub(super) fn appraise(trail: &mut Trail, wanted: &SessionWanted<'_>, response: 
         valid_until: ends.into_iter().fold(wanted.trust.not_after, UnixTime::min),
         verdict,
         devices,
+        certified: wanted.trust.instance_ca.is_some(),
     })
 }
 

@@ -2,23 +2,38 @@
 //! certified must be what the evidence shows; else genuine evidence of another machine, or a
 //! copied certificate, would do.
 
-use strongroom_attestation::{AuthenticatedClaims, Check, Code, DeviceSetClaims};
+use strongroom_attestation::{AuthenticatedClaims, Check, Code, DeviceSetClaims, UnixTime};
 
 use super::SessionWanted;
 use super::appraise::Parsed;
 use super::trail::Trail;
-use crate::cose::media;
+use crate::cose::{VerifyingKey, media};
 use crate::instance_certificate::{self, InstanceCertificate};
 
+const TITLE: &str = "instance certificate";
+
+/// The last second of the certificate, or of the trust file where that names no CA. Genuine evidence of
+/// another of the tenant's machines, or of one that somebody rented beside them, is then as good as this
+/// one's, and the checks say so.
 pub(super) fn appraise(
     trail: &mut Trail,
     wanted: &SessionWanted<'_>,
     parsed: &Parsed,
     (evidence, devices): (&AuthenticatedClaims, Option<&DeviceSetClaims>),
     preimage: &[u8],
-) -> Option<InstanceCertificate> {
-    let certificate = certificate(trail, wanted, parsed)?;
-    let (claims, statement) = (certificate.claims(), &parsed.statement);
+) -> Option<UnixTime> {
+    let statement = &parsed.statement;
+    let Some(ca) = &wanted.trust.instance_ca else {
+        let nothing = "nothing: the trust file names no CA";
+        let found = "not examined: diversion to another machine is not prevented";
+        trail.steps([
+            Check::skip(Code::InstanceCert, TITLE, nothing, found),
+            signature(parsed, &statement.signing_key, preimage),
+        ])?;
+        return Some(wanted.trust.not_after);
+    };
+    let certificate = certificate(trail, wanted, parsed, ca)?;
+    let claims = certificate.claims();
     trail.steps([
         equal("certificate's key", &certificate.key().to_bytes(), &statement.signing_key.to_bytes()),
         equal(
@@ -30,14 +45,18 @@ pub(super) fn appraise(
         equal("certificate's launch measurement", &claims.launch_measurement, evidence.launch_measurement()),
         platform(claims.platform_identity.as_deref(), evidence.platform_identity()),
         gpus(&claims.gpu_ueids, devices),
-        signature(parsed, &certificate, preimage),
+        signature(parsed, certificate.key(), preimage),
     ])?;
-    Some(certificate)
+    Some(certificate.not_after())
 }
 
-fn certificate(trail: &mut Trail, wanted: &SessionWanted<'_>, parsed: &Parsed) -> Option<InstanceCertificate> {
-    let (title, issued) = ("instance certificate", "one issued by the trust file's CA, in its time");
-    let ca = &wanted.trust.instance_ca;
+fn certificate(
+    trail: &mut Trail,
+    wanted: &SessionWanted<'_>,
+    parsed: &Parsed,
+    ca: &Vec<u8>,
+) -> Option<InstanceCertificate> {
+    let (title, issued) = (TITLE, "one issued by the trust file's CA, in its time");
     let leaf = match parsed.response.instance_certificate.as_slice() {
         [leaf] => leaf,
         [leaf, sent_ca] if sent_ca == ca => leaf,
@@ -101,9 +120,9 @@ fn gpus(certified: &[Vec<u8>], devices: Option<&DeviceSetClaims>) -> Check {
     )
 }
 
-/// The key in the certificate signed exactly what the quote proves.
-fn signature(parsed: &Parsed, certificate: &InstanceCertificate, preimage: &[u8]) -> Check {
-    let found = match certificate.key().verify1(media::PROOF, &parsed.response.instance_signature) {
+/// The instance's key signed exactly what the quote proves.
+fn signature(parsed: &Parsed, key: &VerifyingKey, preimage: &[u8]) -> Check {
+    let found = match key.verify1(media::PROOF, &parsed.response.instance_signature) {
         Ok(payload) if payload == preimage => None,
         Ok(_) => Some("a signature over something else".to_owned()),
         Err(error) => Some(error.to_string()),

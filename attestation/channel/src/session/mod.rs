@@ -73,6 +73,7 @@ pub struct VerifiedSession {
     verdict: SessionVerdict,
     devices: Option<DeviceSetClaims>,
     valid_until: UnixTime,
+    certified: bool,
 }
 
 /// The platform's verdict; its type says whether there is any hardware behind it.
@@ -157,6 +158,13 @@ impl VerifiedSession {
         matches!(self.verdict, SessionVerdict::Simulated(_))
     }
 
+    /// Whether the tenant certified this very machine and can end its right to serve. Where not, the trust
+    /// file asked for neither, and another machine of the same make that runs the same may answer.
+    #[must_use]
+    pub fn is_certified(&self) -> bool {
+        self.certified
+    }
+
     /// What to remember of this instance.
     #[must_use]
     pub fn seen(&self) -> Seen {
@@ -184,8 +192,10 @@ impl VerifiedSession {
 /// 9. the statement is of this deployment, in its time, and follows what was seen:
 ///    `DEPLOYMENT`, `STALE`, `FORK`
 /// 10. the instance certificate is by the trust file's CA, for this key, and equals the
-///     evidence; the instance key signed the preimage: `INSTANCE_CERT`
-/// 11. configuration, models, plugins, padding and logging are the trust file's: `POLICY`
+///     evidence; the instance key signed the preimage: `INSTANCE_CERT`. Where the trust file names no
+///     CA there is no certificate, and a check says what that leaves open
+/// 11. configuration, models, plugins, padding and logging are the trust file's, and there is a lease:
+///     `POLICY`. Where the trust file names no CA there need be none, and a check says so
 /// 12. provenance, which this version of the trust file cannot ask for: skipped
 ///
 /// A simulated platform without `accept_simulated` is refused last, as `SIMULATED`, so that

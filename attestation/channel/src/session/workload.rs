@@ -7,13 +7,14 @@ use crate::statement::Workload;
 use crate::trust_file::TrustFile;
 
 /// Each requirement is answered, whichever fails.
-pub(super) fn appraise(trust: &TrustFile, workload: &Workload) -> [Check; 5] {
+pub(super) fn appraise(trust: &TrustFile, workload: &Workload) -> [Check; 6] {
     [
         configuration(trust, workload),
         models(trust, workload),
         plugins(trust, workload),
         padding(trust, workload),
         logging(trust, workload),
+        lease(trust, workload),
     ]
 }
 
@@ -58,6 +59,22 @@ fn padding(trust: &TrustFile, workload: &Workload) -> Check {
 fn logging(trust: &TrustFile, workload: &Workload) -> Check {
     let holds = trust.logging.contains(&workload.logging);
     Check::when(holds, Code::Policy, "logging", one_of(trust.logging.iter().cloned()), workload.logging.clone())
+}
+
+/// Who issues certificates to instances also ends their leases. Where nobody does, what runs goes on
+/// until it is stopped.
+fn lease(trust: &TrustFile, workload: &Workload) -> Check {
+    let (title, wanted) = ("lease", "one that the tenant can end");
+    match workload.lease_id {
+        Some(lease) => Check::pass(Code::Policy, title, wanted, hex::encode(lease)),
+        None if trust.instance_ca.is_some() => Check::fail(Code::Policy, title, wanted, "none"),
+        None => Check::skip(
+            Code::Policy,
+            title,
+            "nothing: the trust file names no CA",
+            "none: this instance's right to serve is not revocable",
+        ),
+    }
 }
 
 fn one_of(items: impl Iterator<Item = String>) -> String {

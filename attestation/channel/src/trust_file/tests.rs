@@ -17,7 +17,7 @@ fn file() -> TrustFile {
         environment: Environment::Production,
         created: UnixTime::from_secs(NOW.as_secs() - 10),
         not_after: NOW.saturating_add_secs(100),
-        instance_ca: vec![1, 2, 3],
+        instance_ca: Some(vec![1, 2, 3]),
         broker_key: SigningKey::from_seed([2; 32]).verifying_key(),
         policy: Policy::strict(),
         config_digests: vec![[3; 32], [4; 32]],
@@ -43,6 +43,8 @@ fn a_signed_file_comes_back() {
         ..file()
     };
     assert_eq!(verify(&development.sign(&root()), &pinned(), 0, NOW), Ok(development));
+    let without_ca = TrustFile { instance_ca: None, ..file() };
+    assert_eq!(verify(&without_ca.sign(&root()), &pinned(), 0, NOW), Ok(without_ca));
 }
 
 #[test]

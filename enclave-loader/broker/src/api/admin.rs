@@ -76,18 +76,19 @@ struct ApiKeyId {
     id: String,
 }
 
-/// `{"valid_days":30,"hints":[…]}`
+/// `{"valid_days":30,"hints":[…],"kbs":false}`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct TrustRequest {
     valid_days: u64,
     hints: Vec<String>,
+    kbs: bool,
 }
 
 impl Default for TrustRequest {
     fn default() -> Self {
-        let TrustOptions { valid_days, hints } = TrustOptions::default();
-        Self { valid_days, hints }
+        let TrustOptions { valid_days, hints, kbs } = TrustOptions::default();
+        Self { valid_days, hints, kbs }
     }
 }
 
@@ -181,7 +182,8 @@ async fn revoke_api_key(State(service): State<Service>, Json(wanted): Json<ApiKe
 }
 
 async fn trust(State(service): State<Service>, Json(wanted): Json<TrustRequest>) -> Result<Response, AdminError> {
-    let options = TrustOptions { valid_days: wanted.valid_days, hints: wanted.hints };
+    let TrustRequest { valid_days, hints, kbs } = wanted;
+    let options = TrustOptions { valid_days, hints, kbs };
     let file = service.work(move |broker| Ok(broker.export_trust(&options))).await??;
     Ok(Json(json!({ "trust": URL_SAFE_NO_PAD.encode(file) })).into_response())
 }

@@ -5,17 +5,15 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use strongroom_attestation::{
     Artefacts, Class, Code, DeviceEvidence, DeviceSetClaims, Endorsements, Evidence, Expected, Refusal, UnixTime,
     Verdict, crypto,
 };
+use strongroom_enclave_loader::kbs::{Attest, Auth, Challenge, InitData, SnpEvidence, Token, VERSION};
 
 use super::error::KbsError;
-use super::messages::{Attest, Auth, InitData, VERSION};
 use super::session::{AnyVerdict, Attested};
-use super::snp_report::SnpEvidence;
 use super::token::About;
 use crate::broker::{Broker, random};
 use crate::desk::{Bench, Desk};
@@ -54,7 +52,7 @@ impl Broker {
         if !self.kbs_sessions().open(id.clone(), nonce.clone(), self.now()) {
             return Err(Denial::Busy("too many sessions are open").into());
         }
-        Ok(Opened { id, body: json!({ "nonce": nonce, "extra-params": "" }).to_string() })
+        Ok(Opened { id, body: json(&Challenge { nonce, extra_params: "".into() }) })
     }
 
     /// `POST attest`, once a session:
@@ -134,7 +132,7 @@ impl Broker {
             policy: policy.hash,
         };
         self.kbs_sessions().attested(session, attested);
-        Ok(json!({ "token": token }).to_string())
+        Ok(json(&Token { token }))
     }
 
     fn appraise_kbs<K: Class>(
@@ -150,14 +148,15 @@ impl Broker {
         for certificate in evidence.certificates() {
             bag.add(certificate)?;
         }
-        let expected = Expected::report_data(attest.report_data());
+        let additional = &attest.tee_evidence.additional_evidence;
+        let expected = Expected::report_data(attest.runtime_data.report_data(additional));
         let verdict = desk.verify(&Evidence::parse(report)?, &bag, &policy.rules.attestation, &expected, now)?;
         if let Some(init_data) = &attest.init_data {
             check_init_data(init_data, verdict.claims().host_data())?;
         }
         let rules = &policy.rules.attestation;
-        let devices = devices_in(&attest.tee_evidence.additional_evidence)?;
-        let devices = devices.map(|devices| (devices, attest.device_nonce()));
+        let devices = devices_in(additional)?;
+        let devices = devices.map(|devices| (devices, attest.runtime_data.device_nonce()));
         let devices = desk.appraise_devices(devices, &bag, rules, now)?;
         Ok((verdict, devices))
     }
@@ -224,6 +223,11 @@ fn check_init_data(init_data: &InitData, host_data: &[u8]) -> Result<(), Refusal
         true => Ok(()),
         false => refuse("the host data is not the digest of the init-data"),
     }
+}
+
+/// A message of strings alone, which always has a JSON form.
+fn json(message: &impl Serialize) -> String {
+    serde_json::to_string(message).unwrap_or_default()
 }
 
 /// A few characters of what a stranger sent, fit to be shown.

@@ -3,14 +3,12 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 use strongroom_attestation::Refusal;
+use strongroom_enclave_loader::kbs::Problem;
 
 use crate::error::Denial;
 use crate::log::LogError;
 use crate::store::StoreError;
-
-const TYPE_PREFIX: &str = "https://github.com/confidential-containers/kbs/errors/";
 
 /// An answer other than 200.
 #[derive(Debug)]
@@ -87,7 +85,6 @@ impl IntoResponse for KbsError {
             // Reports the failure to the operator; that answer itself is of another protocol.
             drop(cause.into_response());
         }
-        let body = json!({ "type": format!("{TYPE_PREFIX}{}", self.kind), "detail": self.detail });
-        (self.status, Json(body)).into_response()
+        (self.status, Json(Problem::new(self.kind, self.detail))).into_response()
     }
 }

@@ -13,11 +13,9 @@
 
 mod attest;
 mod error;
-mod jwe;
-mod messages;
+mod publish;
 mod resource;
 mod session;
-mod snp_report;
 mod token;
 
 use axum::Router;
@@ -31,6 +29,7 @@ use axum::routing::{get, post};
 use crate::api::{Service, json};
 use crate::error::Denial;
 use error::KbsError;
+use strongroom_enclave_loader::kbs::COOKIE_NAME;
 
 pub(crate) use session::KbsSessions;
 pub(crate) use token::TokenKey;
@@ -40,9 +39,6 @@ const MAX_AUTH_BYTES: usize = 16 * 1024;
 
 /// The largest attestation request: a report as a JSON list of numbers, certificates likewise.
 const MAX_ATTEST_BYTES: usize = 1024 * 1024;
-
-/// The name of the session's cookie, fixed by the protocol.
-const COOKIE_NAME: &str = "kbs-session-id";
 
 /// The protocol's endpoints, to be nested under `/kbs/v0`.
 pub(crate) fn router() -> Router<Service> {

@@ -1,10 +1,10 @@
 //! Resources: the keys of one model, granted by the same decision as everywhere.
 
 use strongroom_attestation::{Class, DeviceSetClaims, UnixTime, Verdict};
+use strongroom_enclave_loader::kbs::{MODEL_KEY, encrypt};
 use strongroom_enclave_loader::release::WantedModel;
 
 use super::error::KbsError;
-use super::jwe;
 use super::session::{AnyVerdict, Attested};
 use crate::broker::Broker;
 use crate::decide::{Ask, Rules, Subject, decide};
@@ -16,9 +16,6 @@ use crate::policy::ActivePolicy;
 use crate::records::ModelRecord;
 use crate::release::{codes_of, known_models};
 use crate::store::{Read, Table};
-
-/// The middle part of a resource's path.
-const KIND: &str = "model-key";
 
 /// An attested session and its id.
 pub(super) struct AttestedSession {
@@ -52,7 +49,7 @@ impl Broker {
         tag: &str,
     ) -> Result<String, KbsError> {
         let version: u64 = tag.parse().map_err(|_| KbsError::invalid_path())?;
-        if kind != KIND {
+        if kind != MODEL_KEY {
             return Err(KbsError::invalid_path());
         }
         let now = self.now();
@@ -72,7 +69,7 @@ impl Broker {
         if let Err(Denial::Refused(refusal)) = &keys {
             self.ledger.note(now, asked.event(Decision::Refused, codes_of(refusal)))?;
         }
-        let jwe = jwe::encrypt(&key, &keys?);
+        let jwe = encrypt(&key, &keys?);
         Ok(jwe.ok_or(Denial::Failed(BrokerError::Randomness))?)
     }
 

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use strongroom_attestation::{DeviceSetClaims, Hardware, Simulated, UnixTime, Verdict};
-
-use super::messages::TeeKey;
+use strongroom_enclave_loader::kbs::TeeKey;
 
 /// A session's life, and with it that of the verdict and the token.
 pub(crate) const SESSION_SECONDS: u64 = 300;

@@ -83,7 +83,7 @@ pub(super) struct About<'a, K> {
     pub(super) devices: Option<&'a DeviceSetClaims>,
     pub(super) policy: [u8; 32],
     pub(super) nonce: &'a str,
-    pub(super) key: &'a super::messages::TeeKey,
+    pub(super) key: &'a strongroom_enclave_loader::kbs::TeeKey,
 }
 
 impl<K: Class> About<'_, K> {

@@ -94,6 +94,15 @@ pub enum Event {
     KbsAttestation(Decided),
     /// A client of the CoCo KBS protocol asked for a resource.
     KbsResource(Decided),
+    /// A model's keys were handed to another KBS: from here on that decides.
+    KeysPublished {
+        /// The model id.
+        model: String,
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: u64,
+    },
 }
 
 /// One decision on evidence.

@@ -129,6 +129,7 @@ fn every_event_is_read_back_from_its_line() {
         Event::KbsResource(decided),
         Event::LeaseForked { lease: "03".into(), instance: "04".into() },
         Event::ApiKeyRevoked { id: "ak-1".into() },
+        Event::KeysPublished { model: "05".into(), name: "llama".into(), version: 3 },
     ];
     for event in events {
         let record = Record { seq: 1, time: at(1), event, prev: [0; 32] };

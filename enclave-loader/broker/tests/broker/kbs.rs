@@ -12,7 +12,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sev::firmware::guest::AttestationReport;
 use sev::parser::ByteParser as _;
-use strongroom_attestation::crypto;
+use strongroom_attestation::{UnixTime, crypto};
+use strongroom_broker::{BrokerError, TrustOptions};
+use strongroom_channel::trust_file;
 use strongroom_enclave_loader::ArtifactKey;
 use strongroom_enclave_loader::open_manifest;
 use strongroom_enclave_loader::release::AnsweredModel;
@@ -420,4 +422,35 @@ async fn missing_certificates_may_lie_beside_the_store() {
     let mut body = client.attestation(&nonce);
     body["tee-evidence"]["primary_evidence"]["cert_chain"] = Value::Null;
     assert_eq!(client.send("POST", "attest", body.to_string()).await.0, 200);
+}
+
+#[test]
+fn keys_leave_for_another_kbs_only_where_the_policy_says_so_and_the_log_tells() {
+    let silent = World::new();
+    assert!(matches!(silent.broker.kbs_resource_of("llama", 3), Err(BrokerError::Value { .. })));
+    let world = world();
+    for (name, version) in [("llama", 1), ("unnamed", 3)] {
+        assert!(matches!(world.broker.kbs_resource_of(name, version), Err(BrokerError::Value { .. })), "{name}");
+    }
+    assert!(matches!(world.broker.kbs_resource_of("llama", 4), Err(BrokerError::Unknown { what: "model", .. })));
+    let resource = AnsweredModel::from_bytes(&world.broker.kbs_resource_of("llama", 3).unwrap()).unwrap();
+    assert_eq!((resource.model_id, resource.version), (world.model.model_id, 3));
+    let keys: Vec<ArtifactKey> = resource.keys.into_iter().map(ArtifactKey::from_bytes).collect();
+    let manifest = open_manifest(&world.sealed("llama", 3), &world.publisher.verifying_key()).unwrap();
+    assert!(manifest.unlock(&keys).is_ok());
+    let log = world.log_text();
+    assert_eq!(log.matches(r#""event":"keys-published""#).count(), 1);
+}
+
+#[test]
+fn a_trust_file_for_the_protocol_names_no_ca_and_needs_the_policys_word() {
+    let options = TrustOptions { kbs: true, ..TrustOptions::default() };
+    assert!(matches!(World::new().broker.export_trust(&options), Err(BrokerError::Value { .. })));
+    let world = world();
+    let exported = |options: &TrustOptions| {
+        let file = world.broker.export_trust(options).unwrap();
+        trust_file::verify(&file, &world.broker.trust_root(), 0, UnixTime::from_secs(NOW)).unwrap()
+    };
+    assert_eq!(exported(&options).instance_ca, None);
+    assert!(exported(&TrustOptions::default()).instance_ca.is_some());
 }

@@ -149,10 +149,13 @@ fn a_trust_file_says_what_the_policy_and_the_deposits_say_and_its_sequence_rises
     let roots = [vendor().root_certificate_der(), gpu_vendor().device_root_certificate_der()];
     assert_eq!(file.development_anchors[..2], roots.map(<[u8]>::to_vec));
     assert_eq!(file.not_after, UnixTime::from_secs(NOW + 30 * 86_400));
-    let second = world.broker.export_trust(&TrustOptions { valid_days: 1, hints: vec!["https://a".into()] }).unwrap();
+    let second = world
+        .broker
+        .export_trust(&TrustOptions { valid_days: 1, hints: vec!["https://a".into()], kbs: false })
+        .unwrap();
     let file = trust_file::verify(&second, &world.broker.trust_root(), 1, now).unwrap();
     assert_eq!((file.sequence, file.hints), (2, vec!["https://a".to_owned()]));
-    assert!(world.broker.export_trust(&TrustOptions { valid_days: 0, hints: vec![] }).is_err());
+    assert!(world.broker.export_trust(&TrustOptions { valid_days: 0, hints: vec![], kbs: false }).is_err());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use strongroom_attestation::{Code, State, UnixTime};
 
 use super::scene::{NOW, Scene, key_configs, later};
+use crate::attest::AttestResponse;
 use crate::ohttp::{KeyConfig, Suite};
 use crate::session::{MAX_AGE, Seen, SessionVerdict, VerifiedSession};
 use crate::statement;
@@ -27,6 +28,26 @@ fn a_valid_response_gives_the_session_it_describes() {
     assert!(session.is_simulated());
     assert!(matches!(session.verdict(), SessionVerdict::Simulated(_)));
     assert_eq!(session.verdict().claims().launch_measurement(), scene.device.measurement());
+}
+
+/// Where a KBS released the keys: no certificate and no lease, and the checks say what that leaves open.
+#[test]
+fn a_trust_file_without_a_ca_needs_neither_certificate_nor_lease_and_says_so() {
+    let mut scene = Scene::new();
+    scene.trust.instance_ca = None;
+    scene.statement.workload.lease_id = None;
+    let response = AttestResponse { instance_certificate: Vec::new(), ..scene.response() };
+    let appraisal = scene.appraise(&response);
+    let skipped = |title: &str| {
+        let check = appraisal.checks.iter().find(|check| check.title == title).unwrap();
+        assert_eq!(check.state, State::Skip, "{title}");
+        check.found.clone()
+    };
+    assert!(skipped("instance certificate").contains("diversion to another machine is not prevented"));
+    assert!(skipped("lease").contains("not revocable"));
+    let session = appraisal.result.unwrap();
+    assert!(!session.is_certified());
+    assert!(accepted(&Scene::new()).is_certified());
 }
 
 #[test]
@@ -107,7 +128,7 @@ fn the_verdict_ends_with_the_evidences_certificates() {
         until.saturating_add_secs(1000),
     )
     .unwrap();
-    close_to_the_end.trust.instance_ca = close_to_the_end.ca.clone();
+    close_to_the_end.trust.instance_ca = Some(close_to_the_end.ca.clone());
     close_to_the_end.certificate_times = (NOW, until.saturating_add_secs(900));
     assert_eq!(accepted(&close_to_the_end).valid_until(), until);
 }

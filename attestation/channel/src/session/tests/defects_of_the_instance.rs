@@ -161,7 +161,7 @@ fn a_certificate_of_another_ca() {
     scene.refused(Code::InstanceCert);
     // With the trust file's CA beside it, it does no better.
     let mut response = scene.response();
-    response.instance_certificate[1] = scene.trust.instance_ca.clone();
+    response.instance_certificate[1] = scene.ca.clone();
     scene.refuses(&response, Code::InstanceCert);
 }
 
@@ -177,6 +177,18 @@ fn a_certificate_that_is_none() {
     let scene = Scene::new();
     scene
         .refuses(&AttestResponse { instance_certificate: vec![vec![0x30, 0]], ..scene.response() }, Code::InstanceCert);
+}
+
+/// Without a certificate the statement names the key, and its owner must still have signed.
+#[test]
+fn no_certificate_wanted_and_an_instance_signature_by_another_key() {
+    let mut scene = Scene::new();
+    scene.trust.instance_ca = None;
+    let signed = scene.response();
+    let other = SigningKey::from_seed([66; 32]);
+    let payload = scene.instance_key.verifying_key().verify1(media::PROOF, &signed.instance_signature).unwrap();
+    let response = AttestResponse { instance_signature: other.sign1(media::PROOF, &payload), ..signed };
+    scene.refuses(&response, Code::InstanceCert);
 }
 
 /// A leaked attestation key can make the evidence, not the instance key's signature.

@@ -100,7 +100,7 @@ impl Scene {
                 environment: Environment::Development,
                 created: earlier(100),
                 not_after: later(50_000),
-                instance_ca: ca.clone(),
+                instance_ca: Some(ca.clone()),
                 broker_key: SigningKey::from_seed([11; 32]).verifying_key(),
                 policy: Policy::from_toml(&device.strict_policy()).unwrap(),
                 config_digests: vec![[4; 32]],
