@@ -14,6 +14,7 @@ mod device_collateral;
 mod evidence;
 mod fetching;
 mod kbs;
+mod looking;
 mod measuring;
 mod processes;
 mod running;

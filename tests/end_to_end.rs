@@ -40,6 +40,14 @@ async fn a_whole_chat_through_the_proxy() {
     assert_eq!(count("total_tokens"), count("prompt_tokens") + count("completion_tokens"));
 }
 
+/// Weights come from an object store: decrypted and verified on their way into memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_behind_an_address_is_served_like_one_in_a_directory() {
+    let system = Blueprint::real().remote().start().await;
+    let answer = system.client().ask("Hello").await.unwrap();
+    assert!(answer["usage"]["completion_tokens"].as_u64().unwrap() > 0, "{answer}");
+}
+
 /// Release, session, an answer and its receipt, on the platforms that are not SNP.
 #[tokio::test]
 async fn a_chat_and_its_receipt_on_every_other_platform() {

@@ -114,7 +114,7 @@ impl LoadError {
     }
 
     /// The process's exit code that follows (docs/architecture.md): 1 I/O, 3 refused,
-    /// 4 malformed.
+    /// 4 malformed, 5 unavailable.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -129,12 +129,17 @@ impl LoadError {
             | Self::Unsupported { .. }
             | Self::Truncated { .. }
             | Self::NoSuchFile { .. } => 4,
+            // A server that does not answer now may do so later.
+            Self::Io {
+                kind: io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::TimedOut,
+                ..
+            } => 5,
             Self::Io { .. } => 1,
         }
     }
 
-    pub(crate) fn io(action: &'static str, path: &Path, error: &io::Error) -> Self {
-        Self::Io { action, path: path.display().to_string(), kind: error.kind(), detail: error.to_string() }
+    pub(crate) fn io(action: &'static str, file: &str, error: &io::Error) -> Self {
+        Self::Io { action, path: file.to_owned(), kind: error.kind(), detail: error.to_string() }
     }
 }
 

@@ -1,7 +1,5 @@
 //! What can be said about a sealed model without its keys.
 
-use std::path::Path;
-
 use serde::Serialize;
 use strongroom_channel::cbor::{self, Value};
 
@@ -9,6 +7,7 @@ use crate::error::LoadError;
 use crate::format::core::{Core, Hash, sha256};
 use crate::format::manifest;
 use crate::open::read_manifest;
+use crate::store::Place;
 
 /// The public part of a sealed model, for people and for `--json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,8 +63,8 @@ impl Description {
 ///
 /// # Errors
 /// `Format`, `Unsupported` or `Io`.
-pub fn inspect_unverified(directory: &Path) -> Result<Description, LoadError> {
-    let bytes = read_manifest(directory)?;
+pub fn inspect_unverified(place: impl Into<Place>) -> Result<Description, LoadError> {
+    let bytes = read_manifest(&place.into())?;
     let (signed_core, _) = manifest::decode(&bytes)?;
     let payload = cbor::decode(signed_core)
         .and_then(Value::items_exactly::<4>)

@@ -11,6 +11,7 @@
 //! * `format`: the sealed model as bytes (docs/specs/sealed-model.md), pure.
 //! * `seal`: files in, sealed model out; taken up again after an interruption.
 //! * `open`: the signature, then the keys, then verified plaintext, chunk by chunk.
+//! * `store`: where its bytes are: a directory, or HTTP with byte ranges.
 //! * [`release`]: how a key leaves the broker.
 //! * [`kbs`]: the same over the protocol of Confidential Containers, with less to hold on to.
 
@@ -30,6 +31,7 @@ mod rewrap;
 mod seal;
 mod secret;
 mod secret_memory;
+mod store;
 
 // The public interface.
 pub use deposit::{DepositKeyError, DepositKeyPair, DepositPublicKey};
@@ -43,3 +45,4 @@ pub use rewrap::rewrap;
 pub use seal::{Progress, SealOptions, SealedSummary, seal};
 pub use secret::ArtifactKey;
 pub use secret_memory::{ProtectionReport, protect_process};
+pub use store::Place;

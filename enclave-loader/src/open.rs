@@ -3,13 +3,13 @@
 mod blob;
 mod sealed_model;
 mod stream;
+mod verify;
 
 pub use sealed_model::SealedModel;
 pub use stream::ModelReader;
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use strongroom_channel::cose::{VerifyingKey, media};
@@ -26,42 +26,37 @@ use crate::format::manifest::{self, MANIFEST_FILE};
 use crate::format::private;
 use crate::format::tree;
 use crate::inspect::Description;
-use crate::seal::blob_path;
 use crate::secret::ArtifactKey;
+use crate::store::{ModelStore, Place};
 
-/// Reads the manifest of the sealed model at `directory` and verifies that `publisher`, a key
+/// Reads the manifest of the sealed model at `place` and verifies that `publisher`, a key
 /// from a trusted configuration, signed it. Steps 1 to 3 of opening.
 ///
 /// # Errors
 /// `Signature` where another key signed, `Format`, `Unsupported` or `Io` otherwise.
-pub fn open_manifest(directory: &Path, publisher: &VerifyingKey) -> Result<SignedManifest, LoadError> {
+pub fn open_manifest(place: impl Into<Place>, publisher: &VerifyingKey) -> Result<SignedManifest, LoadError> {
     // 1. The manifest's two parts.
-    let bytes = read_manifest(directory)?;
+    let store = place.into().store()?;
+    let bytes = read_bounded(&*store, MANIFEST_FILE, MAX_MANIFEST_BYTES)?;
     let (signed_core, private) = manifest::decode(&bytes)?;
     // 2. The signature, before any byte of the core is looked at.
     let core_bytes = publisher.verify1(media::SEALED_CORE, signed_core).map_err(|_| LoadError::Signature)?;
     // 3. The core, within the limits.
     let core = Core::decode(&core_bytes)?;
-    Ok(SignedManifest {
-        directory: directory.to_owned(),
-        model_id: sha256(&core_bytes),
-        core,
-        private: private.to_vec(),
-    })
+    Ok(SignedManifest { store, model_id: sha256(&core_bytes), core, private: private.to_vec() })
 }
 
-/// Reads the wrapped keys of the sealed model at `directory`, for its recipient to unwrap.
+/// Reads the wrapped keys of the sealed model at `place`, for its recipient to unwrap.
 ///
 /// # Errors
 /// `Format` or `Io`.
-pub fn read_wrapped_keys(directory: &Path) -> Result<WrappedKeys, LoadError> {
-    WrappedKeys::decode(&read_bounded(&directory.join(KEYS_FILE), MAX_KEYS_BYTES)?)
+pub fn read_wrapped_keys(place: impl Into<Place>) -> Result<WrappedKeys, LoadError> {
+    WrappedKeys::decode(&read_bounded(&*place.into().store()?, KEYS_FILE, MAX_KEYS_BYTES)?)
 }
 
 /// A manifest that the pinned publisher signed. Only [`open_manifest`] makes one.
-#[derive(Debug)]
 pub struct SignedManifest {
-    directory: PathBuf,
+    store: Arc<dyn ModelStore>,
     model_id: Hash,
     core: Core,
     private: Vec<u8>,
@@ -144,15 +139,16 @@ impl SignedManifest {
         // 6. Every blob is there with its length. Its content is verified when it is read.
         let mut ciphers = Vec::with_capacity(self.core.blobs.len());
         for (record, blob) in self.core.blobs.iter().zip(0..) {
-            blob::check_length(&self.directory, blob, record, self.core.header.chunk_bytes())?;
+            blob::check_length(&*self.store, blob, record, self.core.header.chunk_bytes())?;
             let key = keys.get(record.run as usize).ok_or(LoadError::WrongKey)?;
             let cipher = ChunkCipher::new(key, &self.core.header, blob, &record.salt, record.chunks);
             ciphers.push(Arc::new(cipher.map_err(|_| LoadError::WrongKey)?));
         }
-        Ok(SealedModel::new(self.directory, self.model_id, self.core, files, ciphers))
+        Ok(SealedModel::new(self.store, self.model_id, self.core, files, ciphers))
     }
 
-    fn open_private(&self, keys: &[ArtifactKey]) -> Result<Zeroizing<Vec<u8>>, LoadError> {
+    /// The chunks of the private part and their tags, if they lead to the signed root.
+    fn signed_private(&self) -> Result<Vec<(Vec<u8>, [u8; TAG_BYTES])>, LoadError> {
         let header = &self.core.header;
         let record = &self.core.private;
         let chunk_bytes = u64::from(header.chunk_bytes());
@@ -169,12 +165,18 @@ impl SignedManifest {
             .zip(0..)
             .map(|((chunk, tag), index)| tree::leaf(header.suite, PRIVATE_BLOB, index, chunk, tag))
             .collect();
-        if tree::root(header.suite, &leaves) != record.root {
-            return Err(LoadError::TamperedPrivate);
+        match tree::root(header.suite, &leaves) == record.root {
+            true => Ok(sealed),
+            false => Err(LoadError::TamperedPrivate),
         }
+    }
+
+    fn open_private(&self, keys: &[ArtifactKey]) -> Result<Zeroizing<Vec<u8>>, LoadError> {
+        let header = &self.core.header;
+        let sealed = self.signed_private()?;
         // The private part belongs to the last run.
         let key = keys.last().ok_or(LoadError::WrongKey)?;
-        let chunks = u32::try_from(chunks).map_err(|_| LoadError::TamperedPrivate)?;
+        let chunks = u32::try_from(sealed.len()).map_err(|_| LoadError::TamperedPrivate)?;
         let cipher = ChunkCipher::new(key, header, PRIVATE_BLOB, &[0; HASH_BYTES], chunks)
             .map_err(|_| LoadError::TamperedPrivate)?;
         let mut plain = Zeroizing::new(Vec::with_capacity(self.private.len()));
@@ -187,27 +189,21 @@ impl SignedManifest {
     }
 }
 
-/// The bytes of the manifest, within the limit.
-pub(crate) fn read_manifest(directory: &Path) -> Result<Vec<u8>, LoadError> {
-    read_bounded(&directory.join(MANIFEST_FILE), MAX_MANIFEST_BYTES)
+/// The bytes of the manifest of the sealed model at `place`, within the limit.
+pub(crate) fn read_manifest(place: &Place) -> Result<Vec<u8>, LoadError> {
+    read_bounded(&*place.store()?, MANIFEST_FILE, MAX_MANIFEST_BYTES)
 }
 
-fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
-    let failed = |error: io::Error| LoadError::io("read", path, &error);
-    let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > limit {
-        return Err(LoadError::Format("a file is larger than the format allows"));
-    }
-    Ok(bytes)
+fn read_bounded(store: &dyn ModelStore, file: &str, limit: u64) -> Result<Vec<u8>, LoadError> {
+    store.read_all(file, limit).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => LoadError::Format("a file is larger than the format allows"),
+        _ => LoadError::io("read", &store.describe(file), &error),
+    })
 }
 
-/// The length of blob `blob`'s file; 0 where there is none.
-fn blob_file_len(directory: &Path, blob: u32) -> Result<u64, LoadError> {
-    let path = blob_path(directory, blob);
-    match fs::metadata(&path) {
-        Ok(metadata) => Ok(metadata.len()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(LoadError::io("look at", &path, &error)),
+/// Says which model it is.
+impl fmt::Debug for SignedManifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SignedManifest({})", hex::encode(self.model_id))
     }
 }

@@ -11,7 +11,7 @@ mod pickle;
 mod source;
 mod writer;
 
-pub(crate) use checkpoint::{blob_path, write_file};
+pub(crate) use checkpoint::{blob_file, write_file};
 pub(crate) use writer::CHUNKS_BETWEEN_REPORTS;
 
 use std::path::Path;

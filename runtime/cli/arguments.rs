@@ -195,6 +195,27 @@ pub(crate) enum Receipt {
     },
 }
 
+/// A sealed model, and who must have signed it.
+#[cfg(any(feature = "broker", feature = "serve"))]
+#[derive(Args)]
+pub(crate) struct Sealed {
+    /// The sealed model: its directory, or an address (http:// or https://) that serves byte ranges.
+    pub(crate) sealed: PathBuf,
+    /// The publisher's public key (hex).
+    #[arg(long, value_name = "HEX")]
+    pub(crate) publisher: String,
+}
+
+/// Who has the keys, if anybody here has.
+#[cfg(any(feature = "broker", feature = "serve"))]
+#[derive(Args)]
+pub(crate) struct Opener {
+    /// The broker's directory, which holds the keys that the model was sealed to.
+    #[cfg(feature = "broker")]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) broker: Option<PathBuf>,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Model {
     /// Make a key that signs sealed models, and print its public half.
@@ -220,17 +241,60 @@ pub(crate) enum Model {
         /// Its version; brokers refuse to go back.
         #[arg(long, default_value_t = 1)]
         version: u64,
+        /// The version before this one: its model id (hex).
+        #[arg(long, value_name = "HEX")]
+        previous: Option<String>,
+        /// SHA-256 instead of BLAKE3 for the trees, where only approved algorithms may be used; reading is
+        /// slower then.
+        #[arg(long)]
+        fips: bool,
         /// Mark it for development brokers only.
         #[arg(long)]
         development: bool,
     },
-    /// Show what a sealed model says of itself without any key.
+    /// Show what a sealed model says of itself; with the broker it was sealed to, its files too.
     Inspect {
+        #[command(flatten)]
+        which: Sealed,
+        #[command(flatten)]
+        opener: Opener,
+    },
+    /// Check a whole sealed model: what was published, and with the broker, what is inside.
+    Verify {
+        #[command(flatten)]
+        which: Sealed,
+        #[command(flatten)]
+        opener: Opener,
+        /// Also compare each file with the SHA-256 that was sealed with it. Needs --broker.
+        #[arg(long, requires = "broker")]
+        deep: bool,
+    },
+    /// Pass a sealed model on to another broker: neither its id nor its signature changes.
+    #[cfg(feature = "broker")]
+    Rewrap {
         /// The sealed model's directory.
         sealed: PathBuf,
         /// The publisher's public key (hex).
         #[arg(long, value_name = "HEX")]
         publisher: String,
+        /// The broker that it is sealed to now.
+        #[arg(long, value_name = "DIR")]
+        broker: PathBuf,
+        /// The deposit key of the broker that it is for.
+        #[arg(long, value_name = "BROKER.pub")]
+        to: PathBuf,
+    },
+    /// Tell two sealed models apart; with the broker, file by file.
+    Diff {
+        /// The older one: a directory, or an address.
+        old: PathBuf,
+        /// The newer one.
+        new: PathBuf,
+        /// The publisher's public key (hex).
+        #[arg(long, value_name = "HEX")]
+        publisher: String,
+        #[command(flatten)]
+        opener: Opener,
     },
 }
 

@@ -107,7 +107,7 @@ async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
         #[cfg(feature = "client")]
         Command::DenyList(command) => deny_list::run(command, output),
         #[cfg(any(feature = "broker", feature = "serve"))]
-        Command::Model(command) => model::run(command, output),
+        Command::Model(command) => model::run(command, output).await,
         #[cfg(feature = "broker")]
         Command::Broker(command) => broker::run(command, output).await,
     }

@@ -1,29 +1,40 @@
 //! `strongroom model …`: what a tenant does with a model before it is deployed.
 
+mod look;
+mod opened;
+mod progress;
+mod seal;
+
 use std::fs;
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use strongroom_channel::cose::SigningKey;
-use strongroom_channel::trust_file::Environment;
-use strongroom_enclave_loader::{DepositPublicKey, LoadError, Progress, SealError, SealOptions};
+use strongroom_enclave_loader::DepositPublicKey;
 
 use crate::arguments::Model;
 use crate::exit_code::Exit;
 use crate::key_file;
 use crate::output::{Failure, Output};
 
-pub(crate) fn run(command: Model, output: Output) -> Result<Exit, Failure> {
+/// Off the executor: all of it reads, computes or waits for a server.
+pub(crate) async fn run(command: Model, output: Output) -> Result<Exit, Failure> {
+    let work = tokio::task::spawn_blocking(move || run_here(command, output));
+    work.await
+        .unwrap_or_else(|_| Err(Failure::new(Exit::Failed, "BUG", "the command stopped on a bug; please report it")))
+}
+
+fn run_here(command: Model, output: Output) -> Result<Exit, Failure> {
     match command {
         Model::PublisherKey { file } => publisher_key(&file, output),
-        Model::Seal { source, destination, to, publisher, name, version, development } => {
-            let environment = if development { Environment::Development } else { Environment::Production };
-            let (publisher, to) = (read_signing_key(&publisher)?, read_deposit_key(&to)?);
-            let options = SealOptions::new(name, version, environment, &publisher, &to);
-            seal(&source, &destination, &options, output)
-        }
-        Model::Inspect { sealed, publisher } => inspect(&sealed, &publisher, output),
+        Model::Seal { source, destination, to, publisher, name, version, previous, fips, development } => seal::run(
+            seal::Order { source, destination, to, publisher, name, version, previous, fips, development },
+            output,
+        ),
+        Model::Inspect { which, opener } => look::inspect(&which, &opener, output),
+        Model::Verify { which, opener, deep } => look::verify(&which, &opener, deep, output),
+        #[cfg(feature = "broker")]
+        Model::Rewrap { sealed, publisher, broker, to } => rewrap(&sealed, &publisher, (&broker, &to), output),
+        Model::Diff { old, new, publisher, opener } => look::diff((&old, &new), &publisher, &opener, output),
     }
 }
 
@@ -33,38 +44,24 @@ fn publisher_key(file: &Path, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn seal(source: &Path, destination: &Path, options: &SealOptions<'_>, output: Output) -> Result<Exit, Failure> {
-    let bar = progress_bar(output);
-    let progress = |progress: Progress| {
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
-    };
-    let summary = strongroom_enclave_loader::seal(source, destination, options, &progress)
-        .map_err(|error| sealing(&error, destination))?;
-    bar.finish_and_clear();
-    for name in &summary.skipped {
-        output.note(format!("left out the hidden file {name}"));
-    }
-    let publisher = hex::encode(options.publisher.verifying_key().to_bytes());
-    let id = hex::encode(summary.model_id);
-    let value = json!({
-        "model_id": id, "artifact_id": hex::encode(summary.artifact_id), "bytes": summary.bytes,
-        "files": summary.files, "publisher": publisher, "sealed": destination,
-    });
-    output.result(
-        &value,
-        format!("files      {}\nbytes      {}\nmodel id   {id}\npublisher  {publisher}", summary.files, summary.bytes),
-    );
+#[cfg(feature = "broker")]
+fn rewrap(sealed: &Path, publisher: &str, (from, to): (&Path, &Path), output: Output) -> Result<Exit, Failure> {
+    let (publisher, to) = (key_file::parse_public(publisher)?, read_deposit_key(to)?);
+    let manifest = broker(from)?.rewrap(sealed, &publisher, &to).map_err(|e| brokers(&e))?;
+    let (id, recipient) = (hex::encode(manifest.model_id()), hex::encode(to.fingerprint()));
+    let text = format!("{} is for {recipient} now; its id is still {id}", sealed.display());
+    output.result(&json!({ "model_id": id, "recipient": recipient }), text);
     Ok(Exit::Done)
 }
 
-fn inspect(sealed: &Path, publisher: &str, output: Output) -> Result<Exit, Failure> {
-    let manifest = strongroom_enclave_loader::open_manifest(sealed, &key_file::parse_public(publisher)?)
-        .map_err(|e| loading(&e))?;
-    let description = manifest.description();
-    let text = serde_json::to_string_pretty(&description).unwrap_or_default();
-    output.result(&description, text);
-    Ok(Exit::Done)
+#[cfg(feature = "broker")]
+fn broker(directory: &Path) -> Result<strongroom_broker::Broker, Failure> {
+    strongroom_broker::Broker::open(directory).map_err(|e| brokers(&e))
+}
+
+#[cfg(feature = "broker")]
+fn brokers(error: &strongroom_broker::BrokerError) -> Failure {
+    Failure::caused(Exit::from_code(error.exit_code()), error.code(), error)
 }
 
 /// What the simulated platform measures: the image that it would have launched.
@@ -72,14 +69,6 @@ fn inspect(sealed: &Path, publisher: &str, output: Output) -> Result<Exit, Failu
 pub(crate) fn measured_image(image: &Path) -> Result<[u8; 48], Failure> {
     let bytes = fs::read(image).map_err(|e| Failure::file(image, &e))?;
     Ok(strongroom_simulated_platform::launch_measurement(&bytes))
-}
-
-fn read_signing_key(file: &Path) -> Result<SigningKey, Failure> {
-    key_file::read(file)?.ok_or_else(|| {
-        let message =
-            format!("{} is no publisher's key; make one with `strongroom model publisher-key`", file.display());
-        Failure::new(Exit::Malformed, "PUBLISHER_KEY", message)
-    })
 }
 
 fn read_deposit_key(file: &Path) -> Result<DepositPublicKey, Failure> {
@@ -91,26 +80,4 @@ fn read_deposit_key(file: &Path) -> Result<DepositPublicKey, Failure> {
         );
         Failure::new(Exit::Malformed, "DEPOSIT_KEY", message)
     })
-}
-
-fn progress_bar(output: Output) -> ProgressBar {
-    let target = if output.interactive() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(None, target);
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
-}
-
-fn sealing(error: &SealError, destination: &Path) -> Failure {
-    let mut failure = Failure::caused(Exit::from_code(error.exit_code()), error.code(), error);
-    // The one failure that leaves work behind: a full disk, or one that failed.
-    if matches!(error, SealError::Io { action: "write" | "flush", .. }) {
-        let again = "make room, then run the same command again and it goes on";
-        failure.message = format!("{}; {}.partial keeps what is done: {again}", failure.message, destination.display());
-    }
-    failure
-}
-
-fn loading(error: &LoadError) -> Failure {
-    Failure::caused(Exit::from_code(error.exit_code()), error.code(), error)
 }

@@ -128,7 +128,7 @@ pub struct GpusConfig {
 pub struct ModelConfig {
     /// The name that requests use.
     pub name: String,
-    /// The sealed model's directory.
+    /// The sealed model: its directory, or an address (`http://` or `https://`) that serves byte ranges.
     pub path: PathBuf,
     /// The publisher's Ed25519 key, hex: the manifest must be signed by it.
     pub publisher: String,

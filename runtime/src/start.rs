@@ -103,7 +103,9 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
 
     // Plugins, signatures and the address are checked before a key is asked for.
     let plugins = Pipeline::load(&config.plugins)?;
-    let manifests: Vec<SignedManifest> = config.models.iter().map(model::manifest).collect::<Result<_, _>>()?;
+    let models = config.models.clone();
+    let read = move || models.iter().map(model::manifest).collect::<Result<Vec<SignedManifest>, _>>();
+    let manifests = tokio::task::spawn_blocking(read).await.map_err(|_| StartError::Crashed("the loader"))??;
     let releaser = Releaser::new(&config, &manifests)?;
     let listener = TcpListener::bind(&config.listen).await.map_err(|e| listen(&config, e))?;
     let address = listener.local_addr().map_err(|e| listen(&config, e))?.to_string();

@@ -1,6 +1,8 @@
 //! A tenant whose broker runs, with a policy for the configuration that names its address;
 //! and what else may be found at an address.
 
+use std::path::PathBuf;
+
 use axum::Router;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -88,6 +90,13 @@ impl Nobody {
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address())
     }
+}
+
+/// A web server that serves the files of `directory` in ranges.
+pub(super) fn files(directory: PathBuf) -> Stranger {
+    let runtime = Runtime::new().unwrap();
+    let url = runtime.block_on(crate::support::files::serve(directory));
+    Stranger { url, _runtime: runtime }
 }
 
 /// A web server that is none of ours and answers everything alike.

@@ -2,6 +2,7 @@
 //! plugins written as text.
 
 pub(crate) mod clock;
+pub(crate) mod files;
 pub(crate) mod gateway;
 pub(crate) mod gpus;
 pub(crate) mod guests;

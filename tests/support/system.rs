@@ -29,6 +29,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::clock::Time;
+use super::files;
 use super::gpus::Gpus;
 use super::line::Line;
 use super::machines::{Platform, Vendors};
@@ -45,12 +46,19 @@ pub(crate) struct Blueprint {
     platform: Platform,
     gpus: u8,
     kbs: bool,
+    remote: bool,
     engine: Option<ScriptedEngine>,
     plugins: Vec<(&'static str, Vec<u8>)>,
     files: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Blueprint {
+    /// The sealed model lies behind an address, not in a directory of the server's.
+    pub(crate) fn remote(mut self) -> Self {
+        self.remote = true;
+        self
+    }
+
     /// With this engine.
     pub(crate) fn scripted(script: impl Fn() -> Script + Send + Sync + 'static) -> Self {
         let files = vec![("model.gguf", b"what the scripted engine does not read".to_vec())];
@@ -70,6 +78,7 @@ impl Blueprint {
             platform: Platform::Snp,
             gpus: 0,
             kbs: false,
+            remote: false,
             engine: None,
             plugins: Vec::new(),
             files: Vec::new(),
@@ -130,6 +139,10 @@ impl Blueprint {
         let publisher = SigningKey::generate();
         let sealed = dir.path().join("model.sealed");
         seal(&self.files, &sealed, &publisher, &broker);
+        let place = match self.remote {
+            true => files::serve(sealed.clone()).await,
+            false => sealed.display().to_string(),
+        };
         let plugin_digests: Vec<[u8; 32]> = self.plugins.iter().map(|(_, wasm)| sha256(wasm)).collect();
         let api_key = broker.create_api_key("an-application").unwrap().secret.to_string();
         let pinned = format!("key = \"{}\"\n", hex::encode(broker.broker_key().to_bytes()));
@@ -139,7 +152,7 @@ impl Blueprint {
             self.deployment,
             if self.kbs { "release = \"kbs\"\n" } else { "" },
             if self.kbs { "" } else { &pinned },
-            sealed,
+            place,
             hex::encode(publisher.verifying_key().to_bytes()),
         );
         if self.kbs {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use strongroom_attestation::{Refusal, UnixTime};
 use strongroom_channel::instance_certificate::CertificateError;
-use strongroom_enclave_loader::LoadError;
 use strongroom_enclave_loader::release::ReleaseError;
+use strongroom_enclave_loader::{LoadError, SealError};
 
 use crate::kek::KekError;
 use crate::log::LogError;
@@ -29,8 +29,11 @@ pub enum BrokerError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The sealed model.
-    #[error("the sealed model cannot be deposited")]
+    #[error("the sealed model cannot be used")]
     Model(#[from] LoadError),
+    /// A sealed model's keys file could not be replaced.
+    #[error("the sealed model cannot be passed on")]
+    Rewrap(#[source] SealError),
     /// A version that is not newer than what the broker knows under this name.
     #[error(
         "version {known} of {name} is known, and version {found} does not follow it: it is older, or another artifact of the same version; seal a higher version"
@@ -97,6 +100,15 @@ pub enum BrokerError {
     Randomness,
 }
 
+impl From<SealError> for BrokerError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Open(error) => Self::Model(error),
+            other => Self::Rewrap(other),
+        }
+    }
+}
+
 impl BrokerError {
     /// A stable word for programs.
     #[must_use]
@@ -109,6 +121,7 @@ impl BrokerError {
             Self::Log(_) => "BROKER_LOG",
             Self::Policy(_) => "BROKER_POLICY",
             Self::Model(error) => error.code(),
+            Self::Rewrap(error) => error.code(),
             Self::Rollback { .. } => "ROLLBACK",
             Self::Environment { .. } => "ENVIRONMENT",
             Self::Certificate(_) => "CERTIFICATE",
@@ -138,6 +151,7 @@ impl BrokerError {
             | Self::Environment { .. }
             | Self::Certificate(_) => 3,
             Self::Model(error) => error.exit_code(),
+            Self::Rewrap(error) => error.exit_code(),
             Self::Refused(refusal) => refusal.code.exit_code(),
         }
     }

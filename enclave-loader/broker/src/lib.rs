@@ -40,6 +40,7 @@ mod log;
 mod policy;
 mod records;
 mod release;
+mod sealed;
 mod staging;
 mod store;
 mod trust;

@@ -1,4 +1,4 @@
-//! One chunk: AES-256-GCM in place (spec section "Chunks").
+//! One chunk: AES-256-GCM (spec section "Chunks").
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::error::Unspecified;
@@ -46,6 +46,22 @@ impl ChunkCipher {
         let opened = self.key.open_in_place_separate_tag(self.nonce(index), aad, tag, in_out).map(|_| ());
         if opened.is_err() {
             in_out.fill(0);
+        }
+        opened
+    }
+
+    /// Decrypts chunk `index` from `sealed` into `out`, of the same length; on an error `out` holds zeros.
+    pub(crate) fn open_into(
+        &self,
+        index: u64,
+        tag: &[u8; TAG_BYTES],
+        sealed: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Unspecified> {
+        let aad = Aad::from(self.associated_data(index, sealed.len()));
+        let opened = self.key.open_separate_gather(self.nonce(index), aad, sealed, tag, out);
+        if opened.is_err() {
+            out.fill(0);
         }
         opened
     }

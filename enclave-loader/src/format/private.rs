@@ -65,6 +65,15 @@ pub struct FileEntry {
     pub(crate) sha256: Hash,
 }
 
+impl FileEntry {
+    /// SHA-256 of its content, as it was sealed. Whoever knows it can tell whether he has the same file: it
+    /// is as private as the model.
+    #[must_use]
+    pub fn sha256(&self) -> &Hash {
+        &self.sha256
+    }
+}
+
 /// Writes the padded plaintext of the private part.
 ///
 /// Its length is a power of two, so that it tells little about the number of files.

@@ -2,20 +2,20 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest;
 use zeroize::Zeroizing;
 
-use super::blob::OpenBlob;
+use super::blob::{OpenBlob, SignedBlob};
 use super::stream::ModelReader;
+use super::verify::for_each_chunk;
 use crate::error::LoadError;
 use crate::format::chunk::ChunkCipher;
 use crate::format::core::{Core, Hash};
 use crate::format::private::FileEntry;
-use crate::parallel::{for_each, workers};
-use crate::seal::{CHUNKS_BETWEEN_REPORTS, Progress};
+use crate::seal::Progress;
+use crate::store::ModelStore;
 
 /// Blobs whose leaf lists stay in memory, at most 512 KiB each: tensors are read in an order
 /// of their own.
@@ -30,7 +30,7 @@ pub struct SealedModel(Arc<Unlocked>);
 
 /// What all readers of a model share.
 pub(super) struct Unlocked {
-    directory: PathBuf,
+    store: Arc<dyn ModelStore>,
     model_id: Hash,
     pub(super) core: Core,
     files: Vec<FileEntry>,
@@ -45,14 +45,14 @@ pub(super) struct Unlocked {
 impl SealedModel {
     /// A model whose files and ciphers were opened with the right keys.
     pub(super) fn new(
-        directory: PathBuf,
+        store: Arc<dyn ModelStore>,
         model_id: Hash,
         core: Core,
         files: Vec<FileEntry>,
         ciphers: Vec<Arc<ChunkCipher>>,
     ) -> Self {
         let (open, failure) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Unlocked { directory, model_id, core, files, ciphers, open, failure }))
+        Self(Arc::new(Unlocked { store, model_id, core, files, ciphers, open, failure }))
     }
 
     /// SHA-256 of the core.
@@ -89,29 +89,15 @@ impl SealedModel {
     /// # Errors
     /// The first thing that is not as the publisher sealed it.
     pub fn verify_all(&self, progress: &dyn Fn(Progress)) -> Result<(), LoadError> {
-        let chunk_bytes = self.0.core.header.chunk_bytes();
-        let total = self.0.core.total_len();
-        let batch = (workers() * CHUNKS_BETWEEN_REPORTS) as u64;
-        let mut done = 0;
-        for (record, blob) in self.0.core.blobs.iter().zip(0..) {
+        let core = &self.0.core;
+        let chunk_bytes = core.header.chunk_bytes();
+        let room = || (Vec::new(), Zeroizing::new(vec![0; chunk_bytes as usize]));
+        for_each_chunk(core, progress, room, |blob| {
             let open = self.0.open_blob(blob)?;
-            for first in (0..u64::from(record.chunks)).step_by(usize::try_from(batch).unwrap_or(usize::MAX)) {
-                let count = batch.min(u64::from(record.chunks) - first);
-                for_each(
-                    workers(),
-                    0..usize::try_from(count).unwrap_or(usize::MAX),
-                    || Zeroizing::new(vec![0; chunk_bytes as usize]),
-                    |buffer, number| {
-                        let index = first + number as u64;
-                        let len = record.chunk_len(index, chunk_bytes) as usize;
-                        open.read_chunk(index, &mut buffer[..len])
-                    },
-                )?;
-                done = (done + count * u64::from(chunk_bytes)).min(total);
-                progress(Progress { done, total });
-            }
-        }
-        Ok(())
+            Ok(move |(sealed, buffer): &mut (Vec<u8>, Zeroizing<Vec<u8>>), index, len| {
+                open.read_chunk(index, sealed, &mut buffer[..len])
+            })
+        })
     }
 
     /// Reads every file and compares its SHA-256 with the manifest's: what `verify --deep`
@@ -166,8 +152,8 @@ impl Unlocked {
         let (Some(record), Some(cipher)) = (self.core.blobs.get(blob as usize), self.ciphers.get(blob as usize)) else {
             return Err(LoadError::Format("a file lies outside the blobs"));
         };
-        let opened = OpenBlob::open(&self.directory, blob, record, &self.core.header, Arc::clone(cipher))?;
-        let opened = Arc::new(opened);
+        let signed = SignedBlob::open(Arc::clone(&self.store), blob, record, &self.core.header)?;
+        let opened = Arc::new(OpenBlob::new(signed, Arc::clone(cipher)));
         open.push_front(Arc::clone(&opened));
         open.truncate(OPEN_BLOBS);
         Ok(opened)

@@ -149,12 +149,9 @@ impl ModelReader {
         let chunk = usize::try_from(self.chunk_bytes()).unwrap_or(usize::MAX);
         let (window, _) = self.window.split_at_mut(usize::try_from(window_len).unwrap_or(0));
         let chunks: Vec<&mut [u8]> = direct.chunks_mut(chunk).chain(window.chunks_mut(chunk)).collect();
-        for_each(
-            workers(),
-            chunks.into_iter().enumerate(),
-            || (),
-            |(), (number, out)| open.read_chunk(first + number as u64, out),
-        )?;
+        for_each(workers(), chunks.into_iter().enumerate(), Vec::new, |sealed, (number, out)| {
+            open.read_chunk(first + number as u64, sealed, out)
+        })?;
         self.window_len = window_len;
         Ok(())
     }

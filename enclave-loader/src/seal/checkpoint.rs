@@ -160,7 +160,12 @@ impl<'a> Partial<'a> {
 
 /// The file of blob `blob` in the sealed model at `directory`.
 pub(crate) fn blob_path(directory: &Path, blob: u32) -> PathBuf {
-    directory.join(BLOBS_DIRECTORY).join(format!("{blob:04}.bin"))
+    directory.join(blob_file(blob))
+}
+
+/// The same, as it stands in the sealed model.
+pub(crate) fn blob_file(blob: u32) -> String {
+    format!("{BLOBS_DIRECTORY}/{blob:04}.bin")
 }
 
 /// Replaces the file `path` whole or not at all, and waits until it is on disk.

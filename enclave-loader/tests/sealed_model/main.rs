@@ -3,6 +3,7 @@
 mod damage;
 mod every_byte;
 mod fixture;
+mod http;
 mod page;
 mod recipients;
 mod resume;

@@ -34,6 +34,18 @@ pub enum Event {
         /// The publisher's key that its signature was checked with.
         publisher: String,
     },
+    /// The tenant opened a sealed model with its keys.
+    ModelOpened {
+        /// The model id.
+        model: String,
+    },
+    /// A sealed model's keys were wrapped to another recipient.
+    ModelRewrapped {
+        /// The model id.
+        model: String,
+        /// SHA-256 of the recipient's key.
+        recipient: String,
+    },
     /// A client credential was made.
     ApiKeyCreated {
         /// Its id.
