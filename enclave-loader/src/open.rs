@@ -54,6 +54,9 @@ pub fn read_wrapped_keys(place: impl Into<Place>) -> Result<WrappedKeys, LoadErr
     WrappedKeys::decode(&read_bounded(&*place.into().store()?, KEYS_FILE, MAX_KEYS_BYTES)?)
 }
 
+/// Ciphertext and tag.
+type SealedChunk = (Vec<u8>, [u8; TAG_BYTES]);
+
 /// A manifest that the pinned publisher signed. Only [`open_manifest`] makes one.
 pub struct SignedManifest {
     store: Arc<dyn ModelStore>,
@@ -148,7 +151,7 @@ impl SignedManifest {
     }
 
     /// The chunks of the private part and their tags, if they lead to the signed root.
-    fn signed_private(&self) -> Result<Vec<(Vec<u8>, [u8; TAG_BYTES])>, LoadError> {
+    fn signed_private(&self) -> Result<Vec<SealedChunk>, LoadError> {
         let header = &self.core.header;
         let record = &self.core.private;
         let chunk_bytes = u64::from(header.chunk_bytes());

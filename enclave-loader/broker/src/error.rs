@@ -33,7 +33,7 @@ pub enum BrokerError {
     Model(#[from] LoadError),
     /// A sealed model's keys file could not be replaced.
     #[error("the sealed model cannot be passed on")]
-    Rewrap(#[source] SealError),
+    Rewrap(#[source] Box<SealError>),
     /// A version that is not newer than what the broker knows under this name.
     #[error(
         "version {known} of {name} is known, and version {found} does not follow it: it is older, or another artifact of the same version; seal a higher version"
@@ -104,7 +104,7 @@ impl From<SealError> for BrokerError {
     fn from(error: SealError) -> Self {
         match error {
             SealError::Open(error) => Self::Model(error),
-            other => Self::Rewrap(other),
+            other => Self::Rewrap(Box::new(other)),
         }
     }
 }
