@@ -2,6 +2,7 @@
 //! everything that is to work.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use strongroom_broker::Revoke;
@@ -46,6 +47,51 @@ async fn a_model_behind_an_address_is_served_like_one_in_a_directory() {
     let system = Blueprint::real().remote().start().await;
     let answer = system.client().ask("Hello").await.unwrap();
     assert!(answer["usage"]["completion_tokens"].as_u64().unwrap() > 0, "{answer}");
+}
+
+/// An update comes in place of the files that it has; clients read of both, and trust both or neither.
+#[tokio::test]
+async fn an_update_replaces_files_of_its_base_and_is_named_in_the_statement() {
+    let other = ("tiny.gguf", strongroom_engine::tiny_model(8));
+    let system = Blueprint::real().update(vec![other]).start().await;
+    let likeliest = async |system: &System| {
+        let mut body = chat("Hello");
+        (body["temperature"], body["max_tokens"]) = (0.into(), 24.into());
+        let answer = system.client().post(CHAT, &body).await.unwrap().collect().await.unwrap();
+        said(&serde_json::from_slice(&answer).unwrap()).to_owned()
+    };
+    let (updated, plain) = (likeliest(&system).await, likeliest(&Blueprint::real().start().await).await);
+    let replaced = Blueprint::real().file("tiny.gguf", strongroom_engine::tiny_model(8)).start().await;
+    assert_eq!((&updated, updated == plain), (&likeliest(&replaced).await, false));
+
+    let session = system.client().keeper.session().await.unwrap();
+    let models = &session.verified().statement().workload.models;
+    assert_eq!((models.len(), models[0]), (2, system.model_id));
+    let mut trust = system.trust.clone();
+    trust.models.retain(|model| model.model_id == system.model_id);
+    let error = system.connector_trusting(&system.url, trust, true).connect().await.err().unwrap();
+    assert_eq!(error.code(), "POLICY");
+}
+
+/// An update of another model, or in a model's place, is refused before a key is asked for.
+#[tokio::test]
+async fn an_update_is_used_with_its_base_and_no_other() {
+    let site = Blueprint::real().update(vec![("tiny.gguf", strongroom_engine::tiny_model(8))]).prepare().await;
+    let mut in_place = site.config.clone();
+    let update = in_place.models[0].updates.remove(0);
+    in_place.models[0].path = update.path.clone();
+    let other = Blueprint::real().prepare().await;
+    let mut of_another = site.config.clone();
+    of_another.models[0].path = other.config.models[0].path.clone();
+    of_another.models[0].publisher = other.config.models[0].publisher.clone();
+    for (config, reason) in [(in_place, "name it under [[model.update]]"), (of_another, "is an update of")] {
+        let source = Arc::new(CountedSource::new(site.machine()));
+        let (started, _) = site.start_configured(config, source.clone(), None).await;
+        let error = started.err().unwrap();
+        assert_eq!((error.code().as_str(), error.exit_code(), source.quotes()), ("MODEL_UPDATE", 3, 0));
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    assert!(site.line.carried().is_empty());
 }
 
 /// Release, session, an answer and its receipt, on the platforms that are not SNP.

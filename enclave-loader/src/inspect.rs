@@ -36,6 +36,8 @@ pub struct Description {
     pub runs: usize,
     /// Model id of the version before this one, in hex.
     pub previous: Option<String>,
+    /// Model id of the model that this is an adapter or an update of, in hex.
+    pub base: Option<String>,
 }
 
 impl Description {
@@ -54,6 +56,7 @@ impl Description {
             bytes: core.total_len(),
             runs: core.commitments.len(),
             previous: header.previous.map(hex::encode),
+            base: header.base.map(hex::encode),
         }
     }
 }

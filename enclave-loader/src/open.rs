@@ -102,6 +102,12 @@ impl SignedManifest {
         self.core.header.previous
     }
 
+    /// Model id of the model that this is an adapter or an update of; `None` for a model of its own.
+    #[must_use]
+    pub fn base(&self) -> Option<Hash> {
+        self.core.header.base
+    }
+
     /// The number of keys that open the model, one a sealing run.
     #[must_use]
     pub fn runs(&self) -> usize {

@@ -56,10 +56,12 @@ pub struct SealOptions<'a> {
     pub to: &'a DepositPublicKey,
     /// Model id of the version before this one.
     pub previous: Option<Hash>,
+    /// Model id of the model that this is an adapter or an update of; it is used with no other.
+    pub base: Option<Hash>,
 }
 
 impl<'a> SealOptions<'a> {
-    /// Options with the default sizes and algorithms, and no previous version.
+    /// Options with the default sizes and algorithms, no previous version and no base.
     #[must_use]
     pub fn new(
         name: impl Into<String>,
@@ -78,6 +80,7 @@ impl<'a> SealOptions<'a> {
             publisher,
             to,
             previous: None,
+            base: None,
         }
     }
 }
@@ -197,6 +200,7 @@ fn plan(options: &SealOptions<'_>, source: &Source) -> Plan {
         chunk_log2: options.chunk_log2,
         blob_bytes: options.blob_bytes,
         previous: options.previous,
+        base: options.base,
         recipient: options.to.fingerprint(),
         files: source.stamps(),
     }
@@ -212,6 +216,7 @@ fn header(options: &SealOptions<'_>, partial: &Partial<'_>) -> Header {
         environment: options.environment,
         created: partial.checkpoint.created,
         previous: options.previous,
+        base: options.base,
     }
 }
 

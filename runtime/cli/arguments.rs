@@ -244,6 +244,9 @@ pub(crate) enum Model {
         /// The version before this one: its model id (hex).
         #[arg(long, value_name = "HEX")]
         previous: Option<String>,
+        /// The model that this is an adapter or an update of: its model id (hex).
+        #[arg(long, value_name = "HEX")]
+        base: Option<String>,
         /// SHA-256 instead of BLAKE3 for the trees, where only approved algorithms may be used; reading is
         /// slower then.
         #[arg(long)]

@@ -26,10 +26,12 @@ pub(crate) async fn run(command: Model, output: Output) -> Result<Exit, Failure>
 fn run_here(command: Model, output: Output) -> Result<Exit, Failure> {
     match command {
         Model::PublisherKey { file } => publisher_key(&file, output),
-        Model::Seal { source, destination, to, publisher, name, version, previous, fips, development } => seal::run(
-            seal::Order { source, destination, to, publisher, name, version, previous, fips, development },
-            output,
-        ),
+        Model::Seal { source, destination, to, publisher, name, version, previous, base, fips, development } => {
+            seal::run(
+                seal::Order { source, destination, to, publisher, name, version, previous, base, fips, development },
+                output,
+            )
+        }
         Model::Inspect { which, opener } => look::inspect(&which, &opener, output),
         Model::Verify { which, opener, deep } => look::verify(&which, &opener, deep, output),
         #[cfg(feature = "broker")]

@@ -7,7 +7,7 @@
 
 mod release;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -136,6 +136,30 @@ pub struct ModelConfig {
     /// where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// Sealed models that name this one as their base, in the order in which they are applied: an adapter, a
+    /// tokenizer, a template.
+    #[serde(rename = "update", default, skip_serializing_if = "Vec::is_empty")]
+    pub updates: Vec<UpdateConfig>,
+}
+
+/// One update of a model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateConfig {
+    /// As of a model.
+    pub path: PathBuf,
+    /// As of a model.
+    pub publisher: String,
+    /// As of a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+}
+
+/// A sealed model that is to be opened: a model, or an update of one.
+pub(crate) struct SealedPart<'a> {
+    pub(crate) path: &'a Path,
+    publisher: &'a str,
+    resource: Option<&'a str>,
 }
 
 /// One plugin.
@@ -192,7 +216,8 @@ impl Config {
         let seconds = self.epoch_seconds;
         want("epoch_seconds", &seconds.to_string(), "60 to 3600", (60..=EPOCH_SECONDS_MAX).contains(&seconds))?;
         want("model", "none", "at least one", !self.models.is_empty())?;
-        want("model", &self.models.len().to_string(), "at most 16", self.models.len() <= MODELS_MAX)?;
+        let parts = self.models.iter().flat_map(ModelConfig::parts).count();
+        want("model", &parts.to_string(), "at most 16, updates included", parts <= MODELS_MAX)?;
         want("plugin", &self.plugins.len().to_string(), "at most 16", self.plugins.len() <= PLUGINS_MAX)?;
         let seconds = self.lease_seconds;
         want("lease_seconds", &seconds.to_string(), "60 to 86400", (60..=LEASE_SECONDS_MAX).contains(&seconds))?;
@@ -206,7 +231,9 @@ impl Config {
             let distinct = self.models.iter().filter(|other| other.name == model.name).count() == 1;
             want(&format!("model[{i}].name"), &model.name, "a name of its own", distinct)?;
             want(&format!("model[{i}].name"), &model.name, "1 to 128 visible ASCII characters", is_name(&model.name))?;
-            key(&format!("model[{i}].publisher"), &model.publisher)?;
+            for part in model.parts() {
+                key(&format!("model[{i}].publisher"), part.publisher)?;
+            }
         }
         for (i, plugin) in self.plugins.iter().enumerate() {
             plugin.digest_bytes(i)?;
@@ -237,12 +264,25 @@ impl Config {
 }
 
 impl ModelConfig {
+    /// The model, then its updates.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = SealedPart<'_>> {
+        let Self { path, publisher, resource, updates, .. } = self;
+        let updates = updates.iter().map(|update| (&update.path, &update.publisher, &update.resource));
+        std::iter::once((path, publisher, resource)).chain(updates).map(|(path, publisher, resource)| SealedPart {
+            path,
+            publisher,
+            resource: resource.as_deref(),
+        })
+    }
+}
+
+impl SealedPart<'_> {
     /// The publisher's pinned key.
     ///
     /// # Errors
     /// When it is not 32 bytes of hex.
-    pub fn publisher_key(&self) -> Result<VerifyingKey, ConfigError> {
-        key("model.publisher", &self.publisher)
+    pub(crate) fn publisher_key(&self) -> Result<VerifyingKey, ConfigError> {
+        key("model.publisher", self.publisher)
     }
 }
 

@@ -42,6 +42,14 @@ pub enum StartError {
         /// What is wrong with it.
         source: LoadError,
     },
+    /// A sealed model is an update where a model is wanted, or of another model.
+    #[error("model `{model}`: {problem}")]
+    Update {
+        /// The configured name.
+        model: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// The model inside could not be loaded.
     #[error("model `{model}`: {source}")]
     Engine {
@@ -105,6 +113,7 @@ impl StartError {
             Self::Listen { .. } => "LISTEN".into(),
             Self::Release(error) => error.code().to_string(),
             Self::Model { source, .. } => source.code().into(),
+            Self::Update { .. } => "MODEL_UPDATE".into(),
             Self::Engine { .. } => "MODEL".into(),
             Self::PluginFile { .. } => "PLUGIN_FILE".into(),
             Self::PluginDigest { .. } => "PLUGIN_DIGEST".into(),
@@ -132,6 +141,7 @@ impl StartError {
             | Self::PluginDigest { .. }
             | Self::Plugin { .. }
             | Self::LeaseEnded(_)
+            | Self::Update { .. }
             | Self::MissingKey(_) => 3,
         }
     }

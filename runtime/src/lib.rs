@@ -35,6 +35,7 @@ mod start;
 pub use clock::{Clock, InstanceClock};
 pub use config::{
     BrokerConfig, ClientConfig, Config, ConfigError, GpusConfig, ModelConfig, PluginConfig, ReleaseProtocol,
+    UpdateConfig,
 };
 pub use error::StartError;
 pub use events::{Event, EventSink};

@@ -1,10 +1,12 @@
 //! From a sealed model and its keys to an engine. Weights go to the engine tensor by
 //! tensor; nothing is written anywhere.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
-use strongroom_enclave_loader::{ArtifactKey, SealedModel, SignedManifest, open_manifest};
+use strongroom_enclave_loader::release::ReleasedModel;
+use strongroom_enclave_loader::{SealedModel, SignedManifest, open_manifest};
 use strongroom_engine::{EngineHandle, LoadOptions, ModelFile, ModelFiles, ReadSeek};
 
 use crate::config::{Config, ModelConfig};
@@ -19,34 +21,85 @@ pub(crate) struct ServedModel {
     pub(crate) id: [u8; 32],
     /// The sealed version.
     pub(crate) version: u64,
+    /// The ids of the updates that were applied to it.
+    pub(crate) updates: Vec<[u8; 32]>,
     /// The engine that holds it.
     pub(crate) engine: EngineHandle,
 }
 
-/// The signed manifest of a configured model; its signature holds.
-pub(crate) fn manifest(model: &ModelConfig) -> Result<SignedManifest, StartError> {
-    let publisher = model.publisher_key()?;
-    open_manifest(&model.path, &publisher).map_err(|source| StartError::Model { model: model.name.clone(), source })
+impl ServedModel {
+    /// What the statement names: the model, then the updates.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = [u8; 32]> {
+        std::iter::once(self.id).chain(self.updates.iter().copied())
+    }
+}
+
+/// The signed manifests of a configured model and its updates, which name it as their base.
+pub(crate) struct Manifests {
+    pub(crate) model: SignedManifest,
+    pub(crate) updates: Vec<SignedManifest>,
+}
+
+impl Manifests {
+    /// Reads them; the signatures hold.
+    pub(crate) fn read(model: &ModelConfig) -> Result<Self, StartError> {
+        let failed = |source| StartError::Model { model: model.name.clone(), source };
+        let mut manifests = Vec::new();
+        for part in model.parts() {
+            manifests.push(open_manifest(part.path, &part.publisher_key()?).map_err(failed)?);
+        }
+        let updates = manifests.split_off(1);
+        let problem = |problem| StartError::Update { model: model.name.clone(), problem };
+        let sealed = manifests.pop().ok_or_else(|| problem("it has no path".to_owned()))?;
+        if let Some(base) = sealed.base() {
+            let base = hex::encode(base);
+            return Err(problem(format!(
+                "it is an update of model {base}: name it under [[model.update]] of that one"
+            )));
+        }
+        let id = sealed.model_id();
+        if let Some(other) = updates.iter().find(|update| update.base() != Some(id)) {
+            let base = other.base().map_or_else(|| "no model".to_owned(), hex::encode);
+            let name = other.name();
+            return Err(problem(format!("`{name}` is an update of {base}, and this model is {}", hex::encode(id))));
+        }
+        Ok(Self { model: sealed, updates })
+    }
+
+    /// The model's, then the updates'.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &SignedManifest> {
+        std::iter::once(&self.model).chain(&self.updates)
+    }
+
+    /// Opens all of them, each with the keys that were released for it.
+    pub(crate) fn unlock(self, name: &str, released: &[ReleasedModel]) -> Result<Vec<SealedModel>, StartError> {
+        let unlock = |manifest: SignedManifest| {
+            let keys = released.iter().find(|released| released.model_id == manifest.model_id());
+            let keys = keys.ok_or_else(|| StartError::MissingKey(name.to_owned()))?;
+            manifest.unlock(&keys.keys).map_err(|source| StartError::Model { model: name.to_owned(), source })
+        };
+        std::iter::once(self.model).chain(self.updates).map(unlock).collect()
+    }
 }
 
 /// Unlocks and loads; takes seconds, so callers keep it off the executor.
 pub(crate) fn load(
     config: &Config,
     name: &str,
-    manifest: SignedManifest,
-    keys: &[ArtifactKey],
+    manifests: Manifests,
+    released: &[ReleasedModel],
     events: &EventSink,
 ) -> Result<ServedModel, StartError> {
     let begun = Instant::now();
-    let (id, version) = (manifest.model_id(), manifest.version());
-    let sealed = manifest.unlock(keys).map_err(|source| StartError::Model { model: name.to_owned(), source })?;
-    let files = SealedFiles(sealed);
+    let (id, version) = (manifests.model.model_id(), manifests.model.version());
+    let updates = manifests.updates.iter().map(SignedManifest::model_id).collect();
+    let files = SealedFiles(manifests.unlock(name, released)?);
     let options = LoadOptions { threads: config.threads, ..LoadOptions::default() };
     let progress = |done, total| events(&Event::Loading { model: name.to_owned(), done, total });
     let loaded = strongroom_engine::load(&files, &options, &progress).map_err(|source| {
         // A chunk that does not authenticate reaches the engine as a read error; its
         // cause is the sealed model, not the model inside.
-        match files.0.take_failure() {
+        match files.0.iter().find_map(SealedModel::take_failure) {
             Some(failure) => StartError::Model { model: name.to_owned(), source: failure },
             None => StartError::Engine { model: name.to_owned(), source },
         }
@@ -56,19 +109,23 @@ pub(crate) fn load(
         EngineHandle::spawn(loaded, limits).map_err(|source| StartError::Engine { model: name.to_owned(), source })?;
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     events(&Event::Loaded { model: name.to_owned(), model_id: hex::encode(id), milliseconds });
-    Ok(ServedModel { name: name.to_owned(), id, version, engine })
+    Ok(ServedModel { name: name.to_owned(), id, version, updates, engine })
 }
 
-/// The files inside a sealed model, as the engine reads them.
-struct SealedFiles(SealedModel);
+/// The files inside a sealed model and its updates, as the engine reads them: of several with one path,
+/// that of the last update.
+struct SealedFiles(Vec<SealedModel>);
 
 impl ModelFiles for SealedFiles {
     fn files(&self) -> Vec<ModelFile> {
-        self.0.files().iter().map(|file| ModelFile { path: file.path.clone(), len: file.len }).collect()
+        let all = self.0.iter().flat_map(|sealed| sealed.files().iter());
+        let lengths: BTreeMap<&str, u64> = all.map(|file| (file.path.as_str(), file.len)).collect();
+        lengths.into_iter().map(|(path, len)| ModelFile { path: path.to_owned(), len }).collect()
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn ReadSeek>> {
-        let reader = self.0.reader(path).map_err(io::Error::other)?;
-        Ok(Box::new(reader))
+        let holds = |sealed: &&SealedModel| sealed.files().iter().any(|file| file.path == path);
+        let sealed = self.0.iter().rev().find(holds).or(self.0.first()).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(sealed.reader(path).map_err(io::Error::other)?))
     }
 }

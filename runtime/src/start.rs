@@ -7,7 +7,7 @@ use std::time::Duration;
 use strongroom_channel::padding::Profile;
 use strongroom_channel::statement::Workload;
 use strongroom_enclave_loader::SignedManifest;
-use strongroom_enclave_loader::release::{End, WantedModel};
+use strongroom_enclave_loader::release::{End, ReleasedModel, WantedModel};
 use strongroom_engine::{EngineHandle, Script};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -25,7 +25,7 @@ use crate::gateway;
 use crate::instance::Instance;
 use crate::keeper::{Keeper, KeeperHandle, UnderWay};
 use crate::metrics::Metrics;
-use crate::model::{self, ServedModel};
+use crate::model::{self, Manifests, ServedModel};
 use crate::plugins::Pipeline;
 use crate::release::{Asking, Granted, Releaser};
 use crate::serving::{Served, Serving};
@@ -104,7 +104,7 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     // Plugins, signatures and the address are checked before a key is asked for.
     let plugins = Pipeline::load(&config.plugins)?;
     let models = config.models.clone();
-    let read = move || models.iter().map(model::manifest).collect::<Result<Vec<SignedManifest>, _>>();
+    let read = move || models.iter().map(Manifests::read).collect::<Result<Vec<_>, _>>();
     let manifests = tokio::task::spawn_blocking(read).await.map_err(|_| StartError::Crashed("the loader"))??;
     let releaser = Releaser::new(&config, &manifests)?;
     let listener = TcpListener::bind(&config.listen).await.map_err(|e| listen(&config, e))?;
@@ -150,13 +150,17 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     events(&Event::Listening { address: address.clone() });
 
     events(&Event::AskingForKey { broker: config.broker.url.clone() });
-    let wanted = manifests.iter().map(wanted).collect();
+    let wanted = manifests.iter().flat_map(Manifests::all).map(wanted).collect();
     let asking =
         Asking { app: app.clone(), events: events.clone(), source, devices, lease_seconds: config.lease_seconds };
     let Granted { keys, tenure, policy_hash, lease_id } = releaser.ask(asking, wanted).await?;
     let models = load(&config, manifests, keys, engine, &events).await?;
-    let workload =
-        Workload { models: models.iter().map(|model| model.id).collect(), policy_hash, lease_id, ..epochs.workload() };
+    let workload = Workload {
+        models: models.iter().flat_map(ServedModel::ids).collect(),
+        policy_hash,
+        lease_id,
+        ..epochs.workload()
+    };
     let epoch = epochs.install(epochs.prepare(Some(workload), clock.now()).await?, clock.now());
     events(&Event::Epoch { epoch: epoch.number });
     let served = Arc::new(Served { models, plugins });
@@ -195,8 +199,8 @@ fn as_configured(config: &Config, devices: Option<&Devices>) -> Result<(), Evide
 /// Opens each model with its keys; the keys are dropped, and wiped, with this call.
 async fn load(
     config: &Config,
-    manifests: Vec<SignedManifest>,
-    keys: Vec<strongroom_enclave_loader::release::ReleasedModel>,
+    manifests: Vec<Manifests>,
+    keys: Vec<ReleasedModel>,
     engine: EngineChoice,
     events: &EventSink,
 ) -> Result<Vec<ServedModel>, StartError> {
@@ -207,13 +211,10 @@ async fn load(
     let (config, events) = (config.clone(), events.clone());
     let work = move || {
         let mut models = Vec::new();
-        for (configured, manifest) in config.models.iter().zip(manifests) {
-            let id = manifest.model_id();
-            let released = keys.iter().find(|released| released.model_id == id);
-            let released = released.ok_or_else(|| StartError::MissingKey(configured.name.clone()))?;
+        for (configured, manifests) in config.models.iter().zip(manifests) {
             models.push(match &script {
-                None => model::load(&config, &configured.name, manifest, &released.keys, &events)?,
-                Some(script) => scripted(configured, manifest, &released.keys, script)?,
+                None => model::load(&config, &configured.name, manifests, &keys, &events)?,
+                Some(script) => scripted(configured, manifests, &keys, script)?,
             });
         }
         Ok(models)
@@ -223,15 +224,16 @@ async fn load(
 
 fn scripted(
     configured: &ModelConfig,
-    manifest: SignedManifest,
-    keys: &[strongroom_enclave_loader::ArtifactKey],
+    manifests: Manifests,
+    keys: &[ReleasedModel],
     script: &ScriptedEngine,
 ) -> Result<ServedModel, StartError> {
-    let (id, version, name) = (manifest.model_id(), manifest.version(), configured.name.clone());
-    manifest.unlock(keys).map_err(|source| StartError::Model { model: name.clone(), source })?;
+    let (id, version, name) = (manifests.model.model_id(), manifests.model.version(), configured.name.clone());
+    let updates = manifests.updates.iter().map(SignedManifest::model_id).collect();
+    manifests.unlock(&name, keys)?;
     let engine =
         EngineHandle::scripted(script()).map_err(|source| StartError::Engine { model: name.clone(), source })?;
-    Ok(ServedModel { name, id, version, engine })
+    Ok(ServedModel { name, id, version, updates, engine })
 }
 
 fn wanted(manifest: &SignedManifest) -> WantedModel {

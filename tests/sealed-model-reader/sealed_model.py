@@ -32,7 +32,7 @@ LEAF = 32
 PRIVATE = 0xFFFFFFFF
 MAX_MANIFEST, MAX_CORE, MAX_KEYS = 32 << 20, 1 << 20, 256 << 10
 FIELDS = {1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 14}
-HEADER = (1, 2, 3, 4, 5, 6, 12, 14, 15)
+HEADER = (1, 2, 3, 4, 5, 6, 12, 14, 15, 16)
 KINDS = {"safetensors", "gguf", "tokenizer", "config", "adapter", "template", "other"}
 
 
@@ -98,7 +98,7 @@ class Sealed:
         core = decoded(payload, "core")
         wanted(isinstance(core, dict) and isinstance(core.get(1), int), "a core is a map with a format")
         wanted(core[1] == 1, f"format {core[1]}", "SEALED_UNSUPPORTED")
-        wanted(set(core) - {15} == FIELDS, "other fields than a core has")
+        wanted(set(core) - {15, 16} == FIELDS, "other fields than a core has")
         wanted(is_uint(core[2]), "the suite is no number")
         wanted(core[2] in (1, 2), f"suite {core[2]}", "SEALED_UNSUPPORTED")
         self.suite, self.artifact, self.version = core[2], core[3], core[5]
@@ -107,6 +107,7 @@ class Sealed:
         wanted(isinstance(name, str) and 1 <= len(name) <= 128 and all("!" <= c <= "~" for c in name), "name")
         wanted(core[12] in ("prod", "dev"), "environment")
         wanted(15 not in core or is_bytes(core[15], 32), "previous version")
+        wanted(16 not in core or is_bytes(core[16], 32), "base")
         wanted(is_uint(core[6], 16, 23), "chunk size")
         self.chunk = 1 << core[6]
         self.commitments = core[10]

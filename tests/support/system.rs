@@ -37,6 +37,8 @@ use super::source::CountedSource;
 
 /// The name that requests use.
 pub(crate) const MODEL: &str = "tiny";
+/// The name that an update is sealed with.
+pub(crate) const UPDATE: &str = "tiny-update";
 /// The path of chats.
 pub(crate) const CHAT: &str = "/v1/chat/completions";
 
@@ -47,6 +49,7 @@ pub(crate) struct Blueprint {
     gpus: u8,
     kbs: bool,
     remote: bool,
+    update: Option<Vec<(&'static str, Vec<u8>)>>,
     engine: Option<ScriptedEngine>,
     plugins: Vec<(&'static str, Vec<u8>)>,
     files: Vec<(&'static str, Vec<u8>)>,
@@ -56,6 +59,12 @@ impl Blueprint {
     /// The sealed model lies behind an address, not in a directory of the server's.
     pub(crate) fn remote(mut self) -> Self {
         self.remote = true;
+        self
+    }
+
+    /// With an update of these files.
+    pub(crate) fn update(mut self, files: Vec<(&'static str, Vec<u8>)>) -> Self {
+        self.update = Some(files);
         self
     }
 
@@ -79,6 +88,7 @@ impl Blueprint {
             gpus: 0,
             kbs: false,
             remote: false,
+            update: None,
             engine: None,
             plugins: Vec::new(),
             files: Vec::new(),
@@ -159,6 +169,13 @@ impl Blueprint {
             let hash = hex::encode(sha256(api_key.as_bytes()));
             text.push_str(&format!("[[client]]\nid = \"app\"\nkey_sha256 = \"{hash}\"\ntenant = \"an-application\"\n"));
         }
+        if let Some(files) = &self.update {
+            let base = strongroom_enclave_loader::inspect_unverified(&sealed).unwrap().model_id;
+            let sealed = dir.path().join("update.sealed");
+            seal_update(files, &sealed, &publisher, &broker, &base);
+            let publisher = hex::encode(publisher.verifying_key().to_bytes());
+            text.push_str(&format!("[[model.update]]\npath = {sealed:?}\npublisher = \"{publisher}\"\n"));
+        }
         for ((name, wasm), digest) in self.plugins.iter().zip(&plugin_digests) {
             let path = dir.path().join(format!("{name}.wasm"));
             std::fs::write(&path, wasm).unwrap();
@@ -178,6 +195,9 @@ impl Blueprint {
             }
         }
         let deposited = broker.deposit(&sealed, &publisher.verifying_key(), Some(&policy)).unwrap();
+        if self.update.is_some() {
+            broker.deposit(&dir.path().join("update.sealed"), &publisher.verifying_key(), None).unwrap();
+        }
         let exported = broker.export_trust(&TrustOptions { kbs: self.kbs, ..TrustOptions::default() }).unwrap();
         let trust = trust_file::verify(&exported, &broker.trust_root(), 0, time.now()).unwrap();
         let engine = self.engine;
@@ -250,6 +270,16 @@ impl Site {
         source: Arc<CountedSource>,
         devices: Option<Devices>,
     ) -> (Result<Running, StartError>, Events) {
+        self.start_configured(self.config.clone(), source, devices).await
+    }
+
+    /// The same with another configuration.
+    pub(crate) async fn start_configured(
+        &self,
+        config: Config,
+        source: Arc<CountedSource>,
+        devices: Option<Devices>,
+    ) -> (Result<Running, StartError>, Events) {
         let events = Events::default();
         let sink: EventSink = {
             let events = events.clone();
@@ -259,7 +289,7 @@ impl Site {
             })
         };
         let setup = Setup {
-            config: self.config.clone(),
+            config,
             source,
             devices,
             clock: InstanceClock::on(Arc::new(self.time.clone())),
@@ -433,6 +463,19 @@ pub(crate) async fn serve(router: Router) -> String {
     url
 }
 
+/// An update of the model with the id `base`.
+fn seal_update(files: &[(&str, Vec<u8>)], sealed: &Path, publisher: &SigningKey, broker: &Broker, base: &str) {
+    let plain = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(plain.path().join(name), content).unwrap();
+    }
+    let mut options = SealOptions::new(UPDATE, 1, Environment::Development, publisher, broker.deposit_key());
+    let mut id = [0; 32];
+    hex::decode_to_slice(base, &mut id).unwrap();
+    options.base = Some(id);
+    strongroom_enclave_loader::seal(plain.path(), sealed, &options, &|_| {}).unwrap();
+}
+
 /// The plaintext is gone when this returns.
 fn seal(files: &[(&str, Vec<u8>)], sealed: &Path, publisher: &SigningKey, broker: &Broker) {
     let plain = tempfile::tempdir().unwrap();
@@ -448,7 +491,7 @@ fn policy(config: &Config, plugins: &[[u8; 32]], attestation: toml::Table) -> St
     let plugins: Vec<String> = plugins.iter().map(hex::encode).collect();
     let text = format!(
         "name = \"bank\"\nconfig_digests = [\"{digest}\"]\nplugins = {plugins:?}\nlease_seconds = 3600\n\
-         [models]\n{MODEL} = 1\n",
+         [models]\n{MODEL} = 1\n{UPDATE} = 1\n",
     );
     let mut policy: toml::Table = toml::from_str(&text).unwrap();
     policy.insert("attestation".into(), attestation.into());

@@ -54,6 +54,8 @@ pub(crate) struct Header {
     pub(crate) created: u64,
     /// Model id of the version before this one.
     pub(crate) previous: Option<Hash>,
+    /// Model id of the model that this is an adapter or an update of.
+    pub(crate) base: Option<Hash>,
 }
 
 impl Header {
@@ -62,7 +64,7 @@ impl Header {
         1 << self.chunk_log2
     }
 
-    /// SHA-256 of the det-CBOR of fields 1 to 6, 12, 14 and 15: the part of the associated data
+    /// SHA-256 of the det-CBOR of fields 1 to 6, 12 and 14 to 16: the part of the associated data
     /// that binds a chunk to its artifact, version and purpose.
     pub(crate) fn digest(&self) -> Hash {
         sha256(&Value::map(self.fields()).encode())
@@ -81,6 +83,9 @@ impl Header {
         ];
         if let Some(previous) = &self.previous {
             fields.push((15, Value::Bytes(previous)));
+        }
+        if let Some(base) = &self.base {
+            fields.push((16, Value::Bytes(base)));
         }
         fields
     }
@@ -260,9 +265,10 @@ fn read_core(bytes: &[u8]) -> Result<Core, LoadError> {
     let environment = Environment::parse(field(12)?.text().map_err(malformed)?).ok_or(MALFORMED)?;
     let created = field(14)?.uint().map_err(malformed)?;
     let previous = fields.take(15).map(|previous| previous.fixed().map_err(malformed)).transpose()?;
+    let base = fields.take(16).map(|base| base.fixed().map_err(malformed)).transpose()?;
     fields.finish().map_err(malformed)?;
     Ok(Core {
-        header: Header { suite, artifact_id, name, version, chunk_log2, environment, created, previous },
+        header: Header { suite, artifact_id, name, version, chunk_log2, environment, created, previous, base },
         blobs,
         commitments,
         private,
@@ -301,6 +307,7 @@ pub(crate) mod tests {
             environment: Environment::Development,
             created: 1_700_000_000,
             previous: None,
+            base: None,
         }
     }
 
@@ -315,10 +322,12 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn comes_back_with_and_without_a_previous_version() {
+    fn comes_back_with_and_without_a_previous_version_and_a_base() {
         let mut core = core();
         assert_eq!(Core::decode(&core.encode()), Ok(core.clone()));
         core.header.previous = Some([9; 32]);
+        assert_eq!(Core::decode(&core.encode()), Ok(core.clone()));
+        core.header.base = Some([8; 32]);
         assert_eq!(Core::decode(&core.encode()), Ok(core.clone()));
         assert_eq!(core.total_len(), 4 * 65_536 + 5);
     }
@@ -326,7 +335,7 @@ pub(crate) mod tests {
     #[test]
     fn every_header_field_changes_the_digest() {
         let base = header().digest();
-        let changes: [fn(&mut Header); 8] = [
+        let changes: [fn(&mut Header); 9] = [
             |header| header.suite = Suite::Sha256,
             |header| header.artifact_id[0] ^= 1,
             |header| header.name.push('x'),
@@ -335,6 +344,7 @@ pub(crate) mod tests {
             |header| header.environment = Environment::Production,
             |header| header.created += 1,
             |header| header.previous = Some([0; 32]),
+            |header| header.base = Some([0; 32]),
         ];
         for change in changes {
             let mut changed = header();

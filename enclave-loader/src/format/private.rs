@@ -15,6 +15,8 @@ pub enum FileKind {
     Safetensors,
     /// A GGUF file: weights, tokenizer and metadata in one.
     Gguf,
+    /// An ONNX file; what it keeps outside itself is `Other`.
+    Onnx,
     /// A tokenizer's file.
     Tokenizer,
     /// A configuration in JSON.
@@ -28,8 +30,16 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    const ALL: [Self; 7] =
-        [Self::Safetensors, Self::Gguf, Self::Tokenizer, Self::Config, Self::Adapter, Self::Template, Self::Other];
+    const ALL: [Self; 8] = [
+        Self::Safetensors,
+        Self::Gguf,
+        Self::Onnx,
+        Self::Tokenizer,
+        Self::Config,
+        Self::Adapter,
+        Self::Template,
+        Self::Other,
+    ];
 
     /// The word in the format.
     #[must_use]
@@ -37,6 +47,7 @@ impl FileKind {
         match self {
             Self::Safetensors => "safetensors",
             Self::Gguf => "gguf",
+            Self::Onnx => "onnx",
             Self::Tokenizer => "tokenizer",
             Self::Config => "config",
             Self::Adapter => "adapter",

@@ -41,6 +41,7 @@ pub(crate) struct Plan {
     pub(crate) chunk_log2: u8,
     pub(crate) blob_bytes: u64,
     pub(crate) previous: Option<Hash>,
+    pub(crate) base: Option<Hash>,
     /// Fingerprint of the deposit key.
     pub(crate) recipient: Hash,
     pub(crate) files: Vec<Stamp>,

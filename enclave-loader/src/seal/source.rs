@@ -179,6 +179,7 @@ fn kind_of(path: &str) -> FileKind {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     match (name.as_str(), extension) {
         (_, "gguf") => FileKind::Gguf,
+        (_, "onnx") => FileKind::Onnx,
         ("adapter_model.safetensors" | "adapter_config.json", _) => FileKind::Adapter,
         (_, "safetensors") => FileKind::Safetensors,
         (_, "jinja") => FileKind::Template,
@@ -207,6 +208,8 @@ mod tests {
     fn kinds_follow_names() {
         for (path, kind) in [
             ("Model-Q4_K_M.GGUF", FileKind::Gguf),
+            ("model.onnx", FileKind::Onnx),
+            ("model.onnx_data", FileKind::Other),
             ("model-00001-of-00002.safetensors", FileKind::Safetensors),
             ("model.safetensors.index.json", FileKind::Config),
             ("lora/adapter_model.safetensors", FileKind::Adapter),

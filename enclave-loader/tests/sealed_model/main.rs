@@ -9,5 +9,4 @@ mod recipients;
 mod resume;
 mod round_trip;
 mod sources;
-mod throughput;
 mod vectors;

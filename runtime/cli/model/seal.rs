@@ -22,16 +22,18 @@ pub(super) struct Order {
     pub(super) name: String,
     pub(super) version: u64,
     pub(super) previous: Option<String>,
+    pub(super) base: Option<String>,
     pub(super) fips: bool,
     pub(super) development: bool,
 }
 
 pub(super) fn run(order: Order, output: Output) -> Result<Exit, Failure> {
-    let Order { source, destination, to, publisher, name, version, previous, fips, development } = order;
+    let Order { source, destination, to, publisher, name, version, previous, base, fips, development } = order;
     let environment = if development { Environment::Development } else { Environment::Production };
     let (publisher, to): (SigningKey, DepositPublicKey) = (read_signing_key(&publisher)?, read_deposit_key(&to)?);
     let mut options = SealOptions::new(name, version, environment, &publisher, &to);
     options.previous = previous.as_deref().map(model_id).transpose()?;
+    options.base = base.as_deref().map(model_id).transpose()?;
     if fips {
         options.suite = Suite::Sha256;
     }

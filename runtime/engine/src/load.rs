@@ -9,7 +9,7 @@ use crate::gguf::Header;
 use crate::limits::DEFAULT_CONTEXT;
 use crate::model::Transformer;
 use crate::text::{self, TextModel};
-use crate::weights::{GgufWeights, SafetensorsWeights, Weights};
+use crate::weights::{Adapter, GgufWeights, SafetensorsWeights, Weights};
 
 /// How to load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,10 @@ pub fn load(files: &dyn ModelFiles, options: &LoadOptions, progress: &dyn Fn(u64
     };
     let (config, text, mut weights) = match Source::find(files)? {
         Source::Gguf(file) => {
+            if Adapter::is_in(files) {
+                let advice = "merge it before the conversion, or seal the model as safetensors";
+                return Err(EngineError::unsupported("an adapter beside a GGUF file", advice));
+            }
             let mut reader = files::open(files, &file.path)?;
             let header = Header::read(&mut reader, file.len)?;
             let config = ModelConfig::from_gguf(&header.metadata)?;
@@ -67,6 +71,7 @@ pub fn load(files: &dyn ModelFiles, options: &LoadOptions, progress: &dyn Fn(u64
         }
     };
     let model = Transformer::load(config, &mut weights, text.context_length(), text.vocabulary())?;
+    weights.finish()?;
     Ok(Loaded { text: Arc::new(text), model })
 }
 

@@ -6,14 +6,15 @@ use strongroom_channel::cose::VerifyingKey;
 use strongroom_enclave_loader::kbs::ResourcePath;
 use strongroom_enclave_loader::release::{Credential, MAX_CREDENTIALS};
 
-use super::{Config, ConfigError, ModelConfig, bytes32, is_name, key, want};
+use super::{Config, ConfigError, ModelConfig, SealedPart, bytes32, is_name, key, want};
 
 /// Who releases the keys, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReleaseProtocol {
     /// A Strongroom broker with this key.
     Strongroom(VerifyingKey),
-    /// A KBS; each model's keys lie at these places, in the order of the models where one is configured.
+    /// A KBS; the keys of each model, and of each of its updates after it, lie at these places, where one is
+    /// configured.
     Kbs(Vec<Option<ResourcePath>>),
 }
 
@@ -37,7 +38,8 @@ impl Config {
     pub fn protocol(&self) -> Result<ReleaseProtocol, ConfigError> {
         match self.release.as_str() {
             "strongroom" => {
-                let resource = self.models.iter().position(|model| model.resource.is_some());
+                let placed = |model: &ModelConfig| model.parts().any(|part| part.resource.is_some());
+                let resource = self.models.iter().position(placed);
                 let field = format!("model[{}].resource", resource.unwrap_or_default());
                 want(&field, "a path", "none: it is for release = \"kbs\"", resource.is_none())?;
                 let clients = self.clients.len();
@@ -48,11 +50,13 @@ impl Config {
             "kbs" => {
                 want("broker.key", "a key", "none: a KBS signs nothing", self.broker.key.is_none())?;
                 want("client", "none", "at least one: a KBS names no clients", !self.clients.is_empty())?;
-                let path = |(i, model): (usize, &ModelConfig)| {
-                    let Some(text) = &model.resource else { return Ok(None) };
+                let path = |(i, part): (usize, SealedPart<'_>)| {
+                    let Some(text) = part.resource else { return Ok(None) };
                     text.parse().map(Some).map_err(|_| no_resource(i, text))
                 };
-                Ok(ReleaseProtocol::Kbs(self.models.iter().enumerate().map(path).collect::<Result<_, _>>()?))
+                let numbered = self.models.iter().enumerate();
+                let parts = numbered.flat_map(|(i, model)| model.parts().map(move |part| (i, part)));
+                Ok(ReleaseProtocol::Kbs(parts.map(path).collect::<Result<_, _>>()?))
             }
             other => Err(ConfigError::Value {
                 field: "release".into(),

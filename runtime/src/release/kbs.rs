@@ -15,23 +15,21 @@ use crate::events::Event;
 use crate::evidence::devices::Devices;
 use crate::evidence::{Collected, EVIDENCE, EvidenceError, EvidenceSource, Form, in_time};
 use crate::keeper::Tenure;
+use crate::model::Manifests;
 
 /// A model, and where its keys lie.
 pub(super) type Wanted = (WantedModel, ResourcePath);
 
 /// Where the keys of each model lie: where the configuration says, or under the name and version that
 /// it was sealed with.
-pub(super) fn wanted(
-    places: Vec<Option<ResourcePath>>,
-    manifests: &[SignedManifest],
-) -> Result<Vec<Wanted>, StartError> {
+pub(super) fn wanted(places: Vec<Option<ResourcePath>>, manifests: &[Manifests]) -> Result<Vec<Wanted>, StartError> {
     let wanted = |(i, (place, manifest)): (usize, (Option<ResourcePath>, &SignedManifest))| {
         let (name, version) = (manifest.name(), manifest.version());
         let usual = || ResourcePath::of_model(name, version).map_err(|_| no_resource(i, name));
         let path = place.map_or_else(usual, Ok)?;
         Ok((WantedModel { model_id: manifest.model_id(), version }, path))
     };
-    places.into_iter().zip(manifests).enumerate().map(wanted).collect()
+    places.into_iter().zip(manifests.iter().flat_map(Manifests::all)).enumerate().map(wanted).collect()
 }
 
 pub(super) async fn ask(client: &KbsClient, asking: &Asking, wanted: &[Wanted]) -> Result<Granted, ReleaseError> {

@@ -5,7 +5,6 @@ mod strongroom;
 
 use std::sync::Arc;
 
-use strongroom_enclave_loader::SignedManifest;
 use strongroom_enclave_loader::kbs::KbsClient;
 use strongroom_enclave_loader::release::{ReleaseClient, ReleaseError, ReleasedModel, WantedModel};
 
@@ -16,6 +15,7 @@ use crate::events::EventSink;
 use crate::evidence::EvidenceSource;
 use crate::evidence::devices::Devices;
 use crate::keeper::Tenure;
+use crate::model::Manifests;
 
 pub(crate) use strongroom::collect_for;
 
@@ -48,11 +48,11 @@ pub(crate) struct Granted {
 }
 
 impl Releaser {
-    /// The one that `config` names, for `manifests`, its models in their order.
+    /// The one that `config` names, for `manifests` of its models in their order.
     ///
     /// # Errors
     /// When a configured place or key is none, or no HTTP client can be made.
-    pub(crate) fn new(config: &Config, manifests: &[SignedManifest]) -> Result<Self, StartError> {
+    pub(crate) fn new(config: &Config, manifests: &[Manifests]) -> Result<Self, StartError> {
         let url = &config.broker.url;
         Ok(match config.protocol()? {
             ReleaseProtocol::Strongroom(key) => Self::Strongroom(ReleaseClient::new(url, key)?),

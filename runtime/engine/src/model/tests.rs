@@ -1,6 +1,8 @@
 //! The transformer against a plain re-computation of the same weights, without cache, batch,
 //! packing or tensors.
 
+mod adapters;
+
 use std::collections::HashMap;
 use std::io::Cursor;
 

@@ -1,6 +1,7 @@
 //! Weights, one tensor at a time: read, checked against the model's figures, brought into the
 //! form that is fast to compute with, and the bytes they came from given back.
 
+mod adapter;
 mod gguf;
 mod names;
 mod packing;
@@ -11,6 +12,7 @@ use candle_core::{Device, Tensor};
 use crate::error::EngineError;
 use crate::model::Linear;
 
+pub(crate) use adapter::Adapter;
 pub(crate) use gguf::GgufWeights;
 pub(crate) use names::{LayerPart, Part};
 pub(crate) use safetensors::SafetensorsWeights;
@@ -43,7 +45,7 @@ impl Weights<'_> {
         self.check(part, &[rows, columns])?;
         match self {
             Self::Gguf(weights) => weights.matrix(&part.gguf_name(), true),
-            Self::Safetensors(weights) => Ok(Linear::dense(weights.tensor(&part.safetensors_name())?)),
+            Self::Safetensors(weights) => Ok(Linear::dense(weights.matrix(&part.safetensors_name())?)),
         }
     }
 
@@ -52,7 +54,7 @@ impl Weights<'_> {
         self.check(part, &[rows, columns])?;
         match self {
             Self::Gguf(weights) => weights.matrix(&part.gguf_name(), false),
-            Self::Safetensors(weights) => Ok(Linear::dense(weights.tensor(&part.safetensors_name())?)),
+            Self::Safetensors(weights) => Ok(Linear::dense(weights.matrix(&part.safetensors_name())?)),
         }
     }
 
@@ -71,6 +73,17 @@ impl Weights<'_> {
             return Ok(None);
         }
         self.vector(part, length).map(Some)
+    }
+
+    /// To be called when the model has all that it wants.
+    ///
+    /// # Errors
+    /// An adapter that was not applied whole.
+    pub(crate) fn finish(&self) -> Result<(), EngineError> {
+        match self {
+            Self::Gguf(_) => Ok(()),
+            Self::Safetensors(weights) => weights.finish(),
+        }
     }
 
     fn check(&self, part: Part, wanted: &[usize]) -> Result<(), EngineError> {

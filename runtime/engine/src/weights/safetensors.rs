@@ -9,6 +9,7 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use super::Progress;
+use super::adapter::Adapter;
 use super::gguf::dense;
 use crate::error::EngineError;
 use crate::files::{self, ModelFiles, ReadSeek};
@@ -22,6 +23,8 @@ pub(crate) struct SafetensorsWeights<'a> {
     shards: Vec<(String, Box<dyn ReadSeek>)>,
     tensors: HashMap<String, Place>,
     progress: Progress<'a>,
+    /// What is added to the matrices.
+    adapter: Option<Box<Adapter>>,
 }
 
 struct Place {
@@ -38,11 +41,27 @@ impl<'a> SafetensorsWeights<'a> {
         files.files().iter().any(|file| file.path == SINGLE || file.path == INDEX)
     }
 
+    /// The model's own tensors, with what an adapter beside them adds.
     pub(crate) fn open(files: &dyn ModelFiles, tell: &'a dyn Fn(u64, u64)) -> Result<Self, EngineError> {
+        let weights = Self::open_files(files, shard_names(files)?, tell)?;
+        let adapter = Adapter::is_in(files).then(|| Adapter::open(files)).transpose()?.map(Box::new);
+        Ok(Self { adapter, ..weights })
+    }
+
+    /// The tensors of one file.
+    pub(super) fn open_file(files: &dyn ModelFiles, path: &str) -> Result<Self, EngineError> {
+        Self::open_files(files, BTreeSet::from([path.to_owned()]), &|_, _| ())
+    }
+
+    fn open_files(
+        files: &dyn ModelFiles,
+        paths: BTreeSet<String>,
+        tell: &'a dyn Fn(u64, u64),
+    ) -> Result<Self, EngineError> {
         let lengths: HashMap<String, u64> = files.files().into_iter().map(|file| (file.path, file.len)).collect();
         let mut shards = Vec::new();
         let mut tensors = HashMap::new();
-        for path in shard_names(files)? {
+        for path in paths {
             let &len = lengths.get(&path).ok_or_else(|| EngineError::MissingFile { path: path.clone() })?;
             let mut file = files::open(files, &path)?;
             for (name, place) in read_header(&path, &mut file, len, shards.len())? {
@@ -53,7 +72,26 @@ impl<'a> SafetensorsWeights<'a> {
             shards.push((path, file));
         }
         let total = tensors.values().map(|place| place.bytes as u64).sum();
-        Ok(Self { shards, tensors, progress: Progress::new(total, tell) })
+        Ok(Self { shards, tensors, progress: Progress::new(total, tell), adapter: None })
+    }
+
+    /// The names of all tensors.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// A matrix, with what the adapter adds to it.
+    pub(super) fn matrix(&mut self, name: &str) -> Result<Tensor, EngineError> {
+        let matrix = self.tensor(name)?;
+        match &mut self.adapter {
+            None => Ok(matrix),
+            Some(adapter) => adapter.apply(name, matrix),
+        }
+    }
+
+    /// Says that the whole adapter was applied.
+    pub(super) fn finish(&self) -> Result<(), EngineError> {
+        self.adapter.as_ref().map_or(Ok(()), |adapter| adapter.finish())
     }
 
     pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
