@@ -12,6 +12,8 @@ pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY";
 pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 
 const DASHES: &str = "-----";
+/// What stands around the labels of an object, and more.
+const MARKS: usize = 64;
 /// Base64 digits in a line.
 const LINE: usize = 64;
 
@@ -59,14 +61,17 @@ pub(super) fn only(text: &str, label: &str, otherwise: &'static str) -> Result<Z
 /// them: the hint in a bundle is a digest of that text.
 pub(super) fn text(label: &str, bytes: &[u8]) -> Zeroizing<String> {
     let digits = Zeroizing::new(STANDARD.encode(bytes));
-    let mut text = Zeroizing::new(format!("-----BEGIN {label}-----\n"));
+    // With room for all of it: growing would leave copies of a key behind.
+    let room = digits.len().saturating_mul(2).saturating_add(label.len().saturating_mul(2)).saturating_add(MARKS);
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    text.extend(["-----BEGIN ", label, "-----\n"]);
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && place.is_multiple_of(LINE) {
             text.push('\n');
         }
         text.push(digit);
     }
-    text.push_str(&format!("\n-----END {label}-----\n"));
+    text.extend(["\n-----END ", label, "-----\n"]);
     text
 }
 

@@ -78,7 +78,7 @@ impl SourceSalt {
         let mut files = files.to_vec();
         sort(&mut files);
         let root = root(files.iter().map(|file| &file.sha256.0));
-        crypto::sha256(&[self.0.as_slice(), &root].concat())
+        crypto::sha256(&Zeroizing::new([self.0.as_slice(), &root].concat()))
     }
 }
 

@@ -175,3 +175,53 @@ impl<'de> Deserialize<'de> for Number {
         number.map(Number).ok_or_else(|| de::Error::custom("a number of 64 bits"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    type Edit = fn(&mut Value);
+
+    fn read(path: &str) -> String {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/model-signing/");
+        std::fs::read_to_string(format!("{folder}{path}")).expect("a vector")
+    }
+
+    /// The log signs the body, so from outside another body is refused before it is looked at: here
+    /// it is as if the log had signed it.
+    #[test]
+    fn an_entry_of_something_else_lends_no_time() {
+        let bundle: Value = serde_json::from_str(&read("sigstore/model.sig")).expect("JSON");
+        let envelope = serde_json::from_value(bundle["dsseEnvelope"].clone()).expect("an envelope");
+        let envelope = Envelope::read(&envelope).expect("an envelope");
+        let payload = base64(bundle["dsseEnvelope"]["payload"].as_str().expect("text")).expect("base64");
+        let material = &bundle["verificationMaterial"];
+        let der = base64(material["certificate"]["rawBytes"].as_str().expect("text")).expect("base64");
+        let certificate = Certificate::read(&der).expect("a certificate");
+        let rows: &[(&str, &str, Edit)] = &[
+            ("nothing", "accepted", |_| ()),
+            ("another kind", "PROVENANCE_LOG", |body| body["kind"] = json!("intoto")),
+            ("another version", "PROVENANCE_LOG", |body| body["apiVersion"] = json!("0.0.2")),
+            ("another statement", "PROVENANCE_LOG", |body| body["spec"]["payloadHash"]["value"] = json!("00")),
+            ("another hash", "PROVENANCE_LOG", |body| body["spec"]["payloadHash"]["algorithm"] = json!("sha512")),
+            ("another signature", "PROVENANCE_LOG", |body| body["spec"]["signatures"][0]["signature"] = json!("AAAA")),
+            ("no signature", "PROVENANCE_LOG", |body| body["spec"]["signatures"] = json!([])),
+            ("another certificate", "PROVENANCE_LOG", |body| {
+                body["spec"]["signatures"][0]["verifier"] = json!(STANDARD.encode(read("certificate/other-root.pem")));
+            }),
+            ("a key instead of a certificate", "PROVENANCE_KEY", |body| {
+                body["spec"]["signatures"][0]["verifier"] = json!(STANDARD.encode(read("key/secp256r1.pub")));
+            }),
+        ];
+        for (defect, wanted, edit) in rows {
+            let mut entry = LogEntry::read(&material["tlogEntries"][0]).expect("an entry");
+            let mut body = serde_json::from_slice(&entry.body).expect("JSON");
+            edit(&mut body);
+            entry.body = body.to_string().into_bytes();
+            let found = entry.require_about(&certificate, &envelope, &payload);
+            assert_eq!(found.as_ref().err().map_or("accepted", ProvenanceError::code), *wanted, "{defect}");
+        }
+    }
+}

@@ -155,6 +155,28 @@ mod tests {
         }
     }
 
+    /// The certificate of the captured signature with its last extension twice: readers that take the
+    /// first and readers that take the last would see two certificates.
+    #[test]
+    fn a_certificate_has_no_extension_twice() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/model-signing/sigstore/model.sig");
+        let bundle: serde_json::Value = serde_json::from_slice(&std::fs::read(path).expect("read")).expect("JSON");
+        let der = bundle["verificationMaterial"]["certificate"]["rawBytes"].as_str().expect("text");
+        let der = crate::provenance::dsse::base64(der).expect("base64");
+        let inside = |bytes| elements(AnyRef::from_der(bytes).expect("DER").value()).expect("elements");
+        let (parts, fields) = (inside(&der), inside(inside(&der)[0]));
+        let (others, extensions) = (&fields[..fields.len() - 1], inside(inside(fields[fields.len() - 1])[0]));
+        let rebuilt = |more: &[&[u8]]| {
+            let list = element(SEQUENCE, &[extensions.concat(), more.concat()].concat());
+            let tbs = element(SEQUENCE, &[others.concat(), element(EXTENSIONS, &list)].concat());
+            element(SEQUENCE, &[tbs.as_slice(), parts[1], parts[2]].concat())
+        };
+        assert_eq!(rebuilt(&[]), der);
+        assert!(Certificate::read(&rebuilt(&[])).is_ok());
+        let twice = Certificate::read(&rebuilt(&[extensions[extensions.len() - 1]]));
+        assert_eq!(twice.err(), Some(ProvenanceError::Malformed("a certificate")));
+    }
+
     #[test]
     fn lists_are_read_whole_or_not_at_all() {
         let one = [&[0][..], &[9; 32], &[0; 8], &[0, 0], &[4, 3], &[0, 1, 5]].concat();
