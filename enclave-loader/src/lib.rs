@@ -13,12 +13,14 @@
 //! * `open`: the signature, then the keys, then verified plaintext, chunk by chunk.
 //! * `store`: where its bytes are: a directory, or HTTP with byte ranges.
 //! * [`release`]: how a key leaves the broker.
+//! * [`provenance`]: who signed a model, who sealed it from what, and whether they may have.
 //! * [`kbs`]: the same over the protocol of Confidential Containers, with less to hold on to.
 
 #[cfg(not(unix))]
 compile_error!("sealing and loading read at positions in files, which this crate does on Unix only");
 
 pub mod kbs;
+pub mod provenance;
 pub mod release;
 
 mod deposit;
