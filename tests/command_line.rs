@@ -17,6 +17,7 @@ mod kbs;
 mod looking;
 mod measuring;
 mod processes;
+mod provenance;
 mod running;
 mod scene;
 mod sealing;

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use thiserror::Error;
 
+use crate::provenance::ProvenanceError;
+
 /// Why a sealed model was not opened, or not read on.
 ///
 /// Everything that a wrong or altered ciphertext can cause looks the same from
@@ -248,6 +250,9 @@ pub enum SealError {
         /// Its text.
         detail: String,
     },
+    /// The files are not those that their producer signed.
+    #[error(transparent)]
+    Provenance(Box<ProvenanceError>),
     /// An existing sealed model could not be opened (for a new recipient).
     #[error("the sealed model could not be opened")]
     Open(#[from] LoadError),
@@ -270,6 +275,7 @@ impl SealError {
             Self::SourceChanged { .. } => "SEAL_SOURCE_CHANGED",
             Self::Crypto { .. } => "SEAL_CRYPTO",
             Self::Io { .. } => "SEAL_IO",
+            Self::Provenance(error) => error.code(),
             Self::Open(error) => error.code(),
         }
     }
@@ -282,6 +288,7 @@ impl SealError {
             Self::Symlink { .. } | Self::NotAFile { .. } | Self::Pickle { .. } => 3,
             Self::FileName { .. } | Self::Empty { .. } | Self::TooLarge { .. } => 4,
             Self::Busy { .. } | Self::SourceChanged { .. } | Self::Crypto { .. } | Self::Io { .. } => 1,
+            Self::Provenance(error) => error.exit_code(),
             Self::Open(error) => error.exit_code(),
         }
     }

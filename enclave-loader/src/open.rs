@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::error::LoadError;
 use crate::format::chunk::ChunkCipher;
-use crate::format::core::{Core, Hash, sha256};
+use crate::format::core::{Core, Hash, Suite, sha256};
 use crate::format::key_schedule::commitment_matches;
 use crate::format::keys::{KEYS_FILE, WrappedKeys};
 use crate::format::limits::{HASH_BYTES, MAX_KEYS_BYTES, MAX_MANIFEST_BYTES, PRIVATE_BLOB, TAG_BYTES};
@@ -88,6 +88,12 @@ impl SignedManifest {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.core.header.version
+    }
+
+    /// Algorithms of its trees.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.core.header.suite
     }
 
     /// What the model is for.

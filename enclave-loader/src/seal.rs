@@ -31,6 +31,7 @@ use crate::format::key_schedule::commitment;
 use crate::format::limits::{BLOB_BYTES_DEFAULT, CHUNK_LOG2_DEFAULT, HASH_BYTES, MAX_PRIVATE_BYTES, PRIVATE_BLOB};
 use crate::format::private::FileEntry;
 use crate::format::{manifest, private, tree};
+use crate::provenance::{FileDigest, SignedModel};
 use crate::secret::ArtifactKey;
 use checkpoint::{Partial, Plan};
 use layout::Layout;
@@ -56,6 +57,8 @@ pub struct SealOptions<'a> {
     pub to: &'a DepositPublicKey,
     /// Model id of the version before this one.
     pub previous: Option<Hash>,
+    /// What the producer signed, verified: only exactly these files are sealed, their signature with them.
+    pub signed: Option<SignedModel>,
     /// Model id of the model that this is an adapter or an update of; it is used with no other.
     pub base: Option<Hash>,
 }
@@ -81,6 +84,7 @@ impl<'a> SealOptions<'a> {
             to,
             previous: None,
             base: None,
+            signed: None,
         }
     }
 }
@@ -105,6 +109,8 @@ pub struct SealedSummary {
     pub bytes: u64,
     /// The number of files in it.
     pub files: usize,
+    /// What they are, for whoever may know.
+    pub entries: Vec<FileEntry>,
     /// Hidden files that were left out.
     pub skipped: Vec<String>,
     /// The number of sealing runs that it took; above 1 after an interruption.
@@ -174,6 +180,9 @@ pub fn seal(
             sha256,
         })
         .collect();
+    if let Some(signed) = &options.signed {
+        check_signed(signed, &files)?;
+    }
     let (private_record, private) = seal_private(&files, &header, &key)?;
 
     // 6. The core, signed; then the directory gets its name.
@@ -184,11 +193,20 @@ pub fn seal(
         artifact_id: core.header.artifact_id,
         bytes: layout.total,
         files: files.len(),
+        entries: files,
         skipped: source.skipped,
         runs: core.commitments.len(),
     };
     partial.publish(&manifest::encode(&signed, &private))?;
     Ok(summary)
+}
+
+/// That the producer signed exactly what was read just now.
+fn check_signed(signed: &SignedModel, files: &[FileEntry]) -> Result<(), SealError> {
+    let files: Vec<FileDigest> = files.iter().map(FileDigest::from).collect();
+    let verified = signed.clone().check_files(&files);
+    let checked = verified.and_then(|verified| verified.check_complete());
+    checked.map_err(|error| SealError::Provenance(Box::new(error)))
 }
 
 fn plan(options: &SealOptions<'_>, source: &Source) -> Plan {

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use crate::arguments::{self, ApiKey, LogCommand, TrustCommand};
 use crate::exit_code::Exit;
 use crate::key_file;
+use crate::model::Trusted;
 use crate::output::{Failure, Output, with_causes};
 use crate::signals;
 
@@ -28,10 +29,11 @@ pub(crate) async fn run(command: arguments::Broker, output: Output) -> Result<Ex
             init(&place.dir, tenant, &deployment, kek, (environment, &development_root), output)
         }
         Command::Serve { place, listen } => serve(&place.dir, &listen, output).await,
-        Command::Deposit { place, sealed, publisher } => {
-            let broker = open(&place.dir)?;
+        Command::Deposit { place, sealed, publisher, signer } => {
+            let (broker, signer) = (open(&place.dir)?, Trusted::read(&signer)?);
+            let (publisher, trust) = (key_file::parse_public(&publisher)?, signer.as_ref().map(Trusted::trust));
             let deposited =
-                broker.deposit(&sealed, &key_file::parse_public(&publisher)?, None).map_err(|e| failure(&e))?;
+                broker.deposit_signed(&sealed, &publisher, None, trust.as_ref()).map_err(|e| failure(&e))?;
             let text = format!("took in {} keys of {}", deposited.keys, deposited.model.name);
             output.result(&deposited, text);
             Ok(Exit::Done)

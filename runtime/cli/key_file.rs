@@ -31,7 +31,7 @@ pub(crate) fn parse_public(text: &str) -> Result<VerifyingKey, Failure> {
 }
 
 /// Writes a file that only its owner reads, and never over another.
-fn write_secret(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_secret(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     use std::io::Write;
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -4,17 +4,22 @@ mod look;
 mod opened;
 mod progress;
 mod seal;
+mod trusted;
+mod verify;
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::json;
 use strongroom_enclave_loader::DepositPublicKey;
+use strongroom_enclave_loader::provenance::EcSigningKey;
 
 use crate::arguments::Model;
 use crate::exit_code::Exit;
 use crate::key_file;
 use crate::output::{Failure, Output};
+
+pub(crate) use trusted::Trusted;
 
 /// Off the executor: all of it reads, computes or waits for a server.
 pub(crate) async fn run(command: Model, output: Output) -> Result<Exit, Failure> {
@@ -26,14 +31,13 @@ pub(crate) async fn run(command: Model, output: Output) -> Result<Exit, Failure>
 fn run_here(command: Model, output: Output) -> Result<Exit, Failure> {
     match command {
         Model::PublisherKey { file } => publisher_key(&file, output),
-        Model::Seal { source, destination, to, publisher, name, version, previous, base, fips, development } => {
-            seal::run(
-                seal::Order { source, destination, to, publisher, name, version, previous, base, fips, development },
-                output,
-            )
-        }
+        Model::SigningKey { file } => signing_key(&file, output),
+        Model::Seal(order) => seal::run(*order, output),
         Model::Inspect { which, opener } => look::inspect(&which, &opener, output),
-        Model::Verify { which, opener, deep } => look::verify(&which, &opener, deep, output),
+        Model::Verify { which, opener, deep, signer, sealer_key } => {
+            let wanted = verify::Wanted { deep, signer, sealer_key };
+            verify::run(&which, &opener, &wanted, output)
+        }
         #[cfg(feature = "broker")]
         Model::Rewrap { sealed, publisher, broker, to } => rewrap(&sealed, &publisher, (&broker, &to), output),
         Model::Diff { old, new, publisher, opener } => look::diff((&old, &new), &publisher, &opener, output),
@@ -43,6 +47,19 @@ fn run_here(command: Model, output: Output) -> Result<Exit, Failure> {
 fn publisher_key(file: &Path, output: Output) -> Result<Exit, Failure> {
     let public = hex::encode(key_file::generate(file)?.to_bytes());
     output.result(&json!({ "publisher": public }), &public);
+    Ok(Exit::Done)
+}
+
+/// A key for what lies beside sealed models, in the form that other tools read.
+fn signing_key(file: &Path, output: Output) -> Result<Exit, Failure> {
+    let failed = |error| trusted::failure(&error);
+    let key = EcSigningKey::generate().map_err(failed)?;
+    let public = file.with_added_extension("pub");
+    key_file::write_secret(file, key.to_pem().map_err(failed)?.as_bytes())?;
+    fs::write(&public, key.public().to_pem()).map_err(|e| Failure::file(&public, &e))?;
+    let fingerprint = key.public().fingerprint().to_string();
+    let text = format!("{}: give it to those who verify; its fingerprint is {fingerprint}", public.display());
+    output.result(&json!({ "public": public, "fingerprint": fingerprint }), text);
     Ok(Exit::Done)
 }
 

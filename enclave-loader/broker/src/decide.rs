@@ -5,6 +5,7 @@ use strongroom_attestation::{Check, Class, Code, DeviceSetClaims, Refusal, UnixT
 use strongroom_channel::deployment::DeploymentId;
 use strongroom_channel::padding::Profile;
 use strongroom_channel::statement::EpochStatement;
+use strongroom_enclave_loader::provenance::SignerPolicy;
 use strongroom_enclave_loader::release::{Lease, LeaseId, ReleaseBody, WantedModel};
 
 use crate::policy::{ActivePolicy, ReleasePolicy};
@@ -103,6 +104,18 @@ pub(crate) fn decide<K: Class>(verdict: Verdict<K>, ask: &Ask<'_>, rules: &Rules
             Ok(Granted { verdict, devices: ask.devices.clone(), models, lease_seconds })
         }
         _ => Err(Refusal::new(Code::Policy, "the evidence ends now, or the broker's records are incomplete")),
+    }
+}
+
+/// Who signed the files, as it was verified at the deposit.
+fn signer(record: &ModelRecord, signers: &SignerPolicy) -> Check {
+    let (title, wanted) = (format!("signer of {}", record.name), "one of [signers] in the policy");
+    let Some(signer) = &record.signer else {
+        return Check::fail(Code::Policy, title, wanted, "nobody: deposit it with its signer's key");
+    };
+    match signers.accepts(&record.name, signer) {
+        Ok(()) => Check::pass(Code::Policy, title, wanted, signer.to_string()),
+        Err(error) => Check::fail(Code::Policy, title, wanted, error.to_string()),
     }
 }
 
@@ -287,6 +300,7 @@ fn model(wanted: &WantedModel, known: Option<&KnownModel>, renewal: bool, rules:
             format!("{} version {}", record.name, record.version),
         ),
     ];
+    checks.extend(rules.signers.as_ref().map(|signers| signer(record, signers)));
     // A running instance keeps its model while a newer one is rolled out; a new one starts newer.
     if !renewal {
         checks.push(Check::when(

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use strongroom_attestation::crypto;
 use strongroom_channel::cose::VerifyingKey;
+use strongroom_enclave_loader::provenance::{Trust, verify_inside};
 use strongroom_enclave_loader::{open_manifest, read_wrapped_keys};
 use zeroize::Zeroizing;
 
@@ -45,6 +46,21 @@ impl Broker {
         publisher: &VerifyingKey,
         policy: Option<&str>,
     ) -> Result<Deposited, BrokerError> {
+        self.deposit_signed(sealed_dir, publisher, policy, None)
+    }
+
+    /// The same for a model whose files somebody who is trusted must have signed before they were sealed
+    /// (docs/specs/provenance.md). Who it was is kept, for the policy to judge at each release.
+    ///
+    /// # Errors
+    /// As for [`deposit`](Self::deposit), and [`BrokerError::Provenance`].
+    pub fn deposit_signed(
+        &self,
+        sealed_dir: &Path,
+        publisher: &VerifyingKey,
+        policy: Option<&str>,
+        trust: Option<&Trust<'_>>,
+    ) -> Result<Deposited, BrokerError> {
         let manifest = open_manifest(sealed_dir, publisher)?;
         let (wanted, found) = (self.identity.environment.as_str(), manifest.environment().as_str());
         if wanted != found {
@@ -56,6 +72,11 @@ impl Broker {
         for key in &keys {
             joined.extend_from_slice(key.expose_secret());
         }
+        let signer = trust.map(|trust| {
+            let model = open_manifest(sealed_dir, publisher)?.unlock(&keys)?;
+            Ok::<_, BrokerError>(verify_inside(&model, trust)?.signer().clone())
+        });
+        let signer = signer.transpose()?;
         let policy = policy.map(|text| ActivePolicy::from_toml(text).map(|policy| (text, policy))).transpose()?;
         let now = self.now();
         let model = ModelRecord {
@@ -65,6 +86,7 @@ impl Broker {
             version: manifest.version(),
             publisher: publisher.to_bytes(),
             deposited: now,
+            signer,
         };
         self.ledger.transact(now, |transaction| {
             check_version(transaction, &model)?;
@@ -211,6 +233,7 @@ mod tests {
             version: 3,
             publisher: [3; 32],
             deposited: UnixTime::from_secs(0),
+            signer: None,
         };
         let check = || check_version(&broker.ledger.view().unwrap(), &model);
         assert!(check().is_ok());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use strongroom_attestation::{Refusal, UnixTime};
 use strongroom_channel::instance_certificate::CertificateError;
+use strongroom_enclave_loader::provenance::ProvenanceError;
 use strongroom_enclave_loader::release::ReleaseError;
 use strongroom_enclave_loader::{LoadError, SealError};
 
@@ -31,6 +32,9 @@ pub enum BrokerError {
     /// The sealed model.
     #[error("the sealed model cannot be used")]
     Model(#[from] LoadError),
+    /// The files inside are not signed by whoever must have signed them.
+    #[error("the model's files are not signed as they must be")]
+    Provenance(#[source] Box<ProvenanceError>),
     /// A sealed model's keys file could not be replaced.
     #[error("the sealed model cannot be passed on")]
     Rewrap(#[source] Box<SealError>),
@@ -100,6 +104,12 @@ pub enum BrokerError {
     Randomness,
 }
 
+impl From<ProvenanceError> for BrokerError {
+    fn from(error: ProvenanceError) -> Self {
+        Self::Provenance(Box::new(error))
+    }
+}
+
 impl From<SealError> for BrokerError {
     fn from(error: SealError) -> Self {
         match error {
@@ -121,6 +131,7 @@ impl BrokerError {
             Self::Log(_) => "BROKER_LOG",
             Self::Policy(_) => "BROKER_POLICY",
             Self::Model(error) => error.code(),
+            Self::Provenance(error) => error.code(),
             Self::Rewrap(error) => error.code(),
             Self::Rollback { .. } => "ROLLBACK",
             Self::Environment { .. } => "ENVIRONMENT",
@@ -151,6 +162,7 @@ impl BrokerError {
             | Self::Environment { .. }
             | Self::Certificate(_) => 3,
             Self::Model(error) => error.exit_code(),
+            Self::Provenance(error) => error.exit_code(),
             Self::Rewrap(error) => error.exit_code(),
             Self::Refused(refusal) => refusal.code.exit_code(),
         }

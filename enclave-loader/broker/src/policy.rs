@@ -11,6 +11,9 @@
 //! plugins = ["<hex 32>"]               # allowed components; absent: none
 //! [models]
 //! "llama" = 3                          # least version by name; a name that is absent is not released
+//! [[signers.models.llama]]             # who may have signed its files; absent: nobody is asked for
+//! method = "key"                       # docs/specs/provenance.md, "Policy"
+//! fingerprint = "<hex 32>"
 //! [attestation]                        # docs/specs/evidence.md, "Policy"
 //! measurements = ["<hex 48>"]          # must be there
 //! ```
@@ -20,6 +23,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use strongroom_attestation::{Policy, crypto};
 use strongroom_channel::padding::Profile;
+use strongroom_enclave_loader::provenance::SignerPolicy;
 use strongroom_enclave_loader::release::MAX_LEASE_SECONDS;
 
 /// A lease lasts an hour unless the policy says otherwise (protocol.md 2.3).
@@ -57,6 +61,9 @@ pub struct ReleasePolicy {
     /// Also release over the CoCo KBS protocol, where no lease ends and nothing is revoked.
     #[serde(default)]
     pub kbs: bool,
+    /// Who may have signed the files of which model, before it was sealed. Absent: nobody is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signers: Option<SignerPolicy>,
     /// Least version by model name. Only models named here are released.
     pub models: BTreeMap<String, u64>,
     /// What evidence must show.

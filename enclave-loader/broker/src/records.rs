@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use strongroom_attestation::UnixTime;
+use strongroom_enclave_loader::provenance::Signer;
 use strongroom_enclave_loader::release::{Lease, LeaseId};
 
 use crate::store::{Read, StoreError, Table, Transaction};
@@ -25,6 +26,9 @@ pub struct ModelRecord {
     pub publisher: [u8; 32],
     /// When.
     pub deposited: UnixTime,
+    /// Whose signature over the model's files was verified, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<Signer>,
 }
 
 /// The highest versions seen for a model name; both only rise.

@@ -81,10 +81,17 @@ impl SignerPolicy {
     /// # Errors
     /// `NoRule` where the policy does not name the model, `NotAccepted` where it names others.
     pub fn decide(&self, model: &str, signature: &VerifiedSignature) -> Result<(), ProvenanceError> {
+        self.accepts(model, signature.signer())
+    }
+
+    /// The same for who was verified to have signed a model, at another time.
+    ///
+    /// # Errors
+    /// As for [`decide`](Self::decide).
+    pub fn accepts(&self, model: &str, signer: &Signer) -> Result<(), ProvenanceError> {
         let Some(accepted) = self.models.get(model) else {
             return Err(ProvenanceError::NoRule { model: shown(model) });
         };
-        let signer = signature.signer();
         if accepted.iter().any(|accepted| accepted.is(signer)) {
             return Ok(());
         }

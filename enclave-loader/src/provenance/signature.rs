@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use strongroom_attestation::{HexBytes, UnixTime};
 
 use super::bundle::{Bundle, Material};
@@ -45,7 +46,8 @@ pub enum Trust<'a> {
 }
 
 /// Who signed, as far as a verified signature proves it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "method", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Signer {
     /// The owner of a key.

@@ -205,6 +205,17 @@ impl VerifiedSignature {
         self.model.signer()
     }
 
+    /// That nothing but the signature itself is here unsigned.
+    ///
+    /// # Errors
+    /// `Extra` for any other file that the signer left out.
+    pub fn check_complete(&self) -> Result<(), ProvenanceError> {
+        match self.unsigned.iter().find(|path| path.as_str() != super::SIGNATURE_FILE) {
+            None => Ok(()),
+            Some(path) => Err(ProvenanceError::Extra { path: super::error::shown(path) }),
+        }
+    }
+
     /// Files that are here although the signer left them out: nobody vouches for their content.
     #[must_use]
     pub fn unsigned(&self) -> &[String] {

@@ -1,4 +1,4 @@
-//! Looking into sealed models: what one says, whether it is whole, how two differ.
+//! Looking into sealed models: what one says, how two differ.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,8 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use strongroom_enclave_loader::{Description, FileEntry, SealedModel};
 
-use super::opened::{Opened, loading};
-use super::progress::Bar;
+use super::opened::Opened;
 use crate::arguments::{Opener, Sealed};
 use crate::exit_code::Exit;
 use crate::output::{Failure, Output};
@@ -29,37 +28,6 @@ struct Inspected {
     description: Description,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<Vec<Value>>,
-}
-
-pub(super) fn verify(which: &Sealed, opener: &Opener, deep: bool, output: Output) -> Result<Exit, Failure> {
-    let Opened { manifest, inside } = Opened::new(&which.sealed, &which.publisher, opener)?;
-    let description = manifest.description();
-    let bar = Bar::new(output);
-    let (depth, text) = match &inside {
-        None => {
-            manifest.verify_ciphertext(&|progress| bar.show(progress)).map_err(|e| loading(&e))?;
-            ("ciphertext", "every byte is what the publisher signed")
-        }
-        Some(model) => {
-            model.verify_all(&|progress| bar.show(progress)).map_err(|e| loading(&e))?;
-            ("content", "every byte is what the publisher signed, and opens with the keys")
-        }
-    };
-    let (depth, text) = match inside.filter(|_| deep) {
-        None => (depth, text),
-        Some(model) => {
-            model.verify_files(&|progress| bar.show(progress)).map_err(|e| loading(&e))?;
-            (
-                "files",
-                "every byte is what the publisher signed, opens with the keys, and each file is the one that was sealed",
-            )
-        }
-    };
-    bar.done();
-    let id = &description.model_id;
-    let value = json!({ "result": "accepted", "verified": depth, "model_id": id, "bytes": description.bytes });
-    output.result(&value, format!("{} version {}: {text}\nmodel id   {id}", description.name, description.version));
-    Ok(Exit::Done)
 }
 
 pub(super) fn diff(

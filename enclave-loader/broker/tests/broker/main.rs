@@ -8,5 +8,6 @@ mod kbs;
 mod lease_refusals;
 mod refusals;
 mod releases;
+mod signers;
 mod tenant;
 mod world;
