@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::pickle;
-use crate::error::SealError;
+use crate::error::{SealError, shown};
 use crate::format::limits::MAX_FILES;
 use crate::format::private::{FileKind, valid_path};
 
@@ -53,7 +53,7 @@ impl Source {
             source.add(root.to_owned(), name.to_owned(), &metadata)?;
         }
         if source.files.is_empty() {
-            return Err(SealError::Empty { path: root.display().to_string() });
+            return Err(SealError::Empty { path: shown(root) });
         }
         source.files.sort_by(|a, b| a.stamp.path.cmp(&b.stamp.path));
         source.skipped.sort();
@@ -88,11 +88,10 @@ impl Source {
         for entry in fs::read_dir(directory).map_err(|error| failed(&error))? {
             let entry = entry.map_err(|error| failed(&error))?;
             let location = entry.path();
-            let shown = || location.display().to_string();
             let name = entry
                 .file_name()
                 .into_string()
-                .map_err(|_| SealError::FileName { path: shown(), problem: "the name is not UTF-8" })?;
+                .map_err(|_| SealError::FileName { path: shown(&location), problem: "the name is not UTF-8" })?;
             let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
             if name.starts_with('.') {
                 self.skipped.push(path);
@@ -110,11 +109,11 @@ impl Source {
 
     fn add(&mut self, location: PathBuf, path: String, metadata: &Metadata) -> Result<(), SealError> {
         if !metadata.is_file() {
-            return Err(SealError::NotAFile { path: location.display().to_string() });
+            return Err(SealError::NotAFile { path: shown(&location) });
         }
         if !valid_path(&path) {
             let problem = "the path is too long, or has control characters or backslashes";
-            return Err(SealError::FileName { path: location.display().to_string(), problem });
+            return Err(SealError::FileName { path: shown(&location), problem });
         }
         if self.files.len() == MAX_FILES {
             return Err(SealError::TooLarge { what: "files", limit: MAX_FILES as u64 });
@@ -148,7 +147,7 @@ impl SourceFile {
     }
 
     fn changed(&self) -> SealError {
-        SealError::SourceChanged { path: self.location.display().to_string() }
+        SealError::SourceChanged { path: shown(&self.location) }
     }
 }
 
@@ -169,7 +168,7 @@ impl Stamp {
 fn metadata(path: &Path) -> Result<Metadata, SealError> {
     let metadata = fs::symlink_metadata(path).map_err(|error| SealError::io("look at", path, &error))?;
     if metadata.is_symlink() {
-        return Err(SealError::Symlink { path: path.display().to_string() });
+        return Err(SealError::Symlink { path: shown(path) });
     }
     Ok(metadata)
 }
