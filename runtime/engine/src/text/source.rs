@@ -1,6 +1,6 @@
 //! Where tokenizer and template come from: GGUF metadata, or the JSON files beside safetensors.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value as Json;
 
@@ -141,13 +141,8 @@ fn finish(
 ) -> TextParts {
     let control = vocabulary.tokens.iter().zip(0u32..).filter(|((_, kind), _)| *kind == Kind::Control);
     ends.extend(control.filter(|((text, _), _)| TURN_ENDS.contains(&text.as_str())).map(|(_, number)| number));
-    let mut seen = Vec::new();
-    ends.retain(|end| {
-        !seen.contains(end) && {
-            seen.push(*end);
-            true
-        }
-    });
+    let mut seen = HashSet::new();
+    ends.retain(|end| seen.insert(*end));
     let text_of = |token: Option<u32>| {
         token.and_then(|token| vocabulary.tokens.get(token as usize)).map(|(text, _)| text.clone()).unwrap_or_default()
     };
