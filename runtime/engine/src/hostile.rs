@@ -135,6 +135,11 @@ fn hostile_files_are_refused_by_their_defect() {
             "no usable number",
         ),
         (
+            "a token with the number 100,000 among 257",
+            Model::with(|model| model.tokenizer["added_tokens"][0]["id"] = 100_000.into()),
+            "no usable number",
+        ),
+        (
             "a token text of a megabyte without number",
             Model::with(|model| model.tokenizer["model"]["vocab"][&long()] = "none".into()),
             "the token \"xxx",

@@ -21,6 +21,8 @@ pub(crate) const SAFETENSORS_HEADER_BYTES: u64 = 64 << 20;
 pub(crate) const JSON_FILE_BYTES: u64 = 96 << 20;
 /// Tokens in a vocabulary.
 pub(crate) const VOCABULARY: usize = 1 << 20;
+/// Numbers of tokens that may be unused in any vocabulary, be it ever so small.
+pub(crate) const NUMBER_GAP: usize = 4096;
 /// Bytes of one special token; those in use have fewer than 64.
 pub(crate) const SPECIAL_BYTES: usize = 256;
 /// Tokens that end a turn; models in use have three at most.

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::tokenizer::{Kind, Splitting, Vocabulary};
 use crate::error::EngineError;
 use crate::gguf::Metadata;
-use crate::limits::VOCABULARY;
+use crate::limits::{NUMBER_GAP, VOCABULARY};
 
 /// What a [`super::TextModel`] is made of.
 pub(crate) struct TextParts {
@@ -177,9 +177,12 @@ fn json_splitting(pre_tokenizer: &Json) -> Result<Splitting, EngineError> {
 
 fn json_tokens(vocab: &Json, added: &Json) -> Result<Vec<(String, Kind)>, EngineError> {
     let vocab = vocab.as_object().ok_or_else(|| malformed("tokenizer.json has no vocabulary"))?;
+    let added = added.as_array().map(Vec::as_slice).unwrap_or_default();
+    // Numbers have gaps in some files. Room for a gap is paid for by tokens of the file.
+    let limit = VOCABULARY.min(2 * (vocab.len() + added.len()) + NUMBER_GAP);
     let mut tokens: Vec<(String, Kind)> = Vec::new();
     let mut put = |text: &str, number: Option<u64>, kind: Kind| {
-        let index = number.and_then(|number| usize::try_from(number).ok()).filter(|&index| index < VOCABULARY);
+        let index = number.and_then(|number| usize::try_from(number).ok()).filter(|&index| index < limit);
         let index = index.ok_or_else(|| malformed(format!("the token {text:?} has no usable number")))?;
         if tokens.len() <= index {
             tokens.resize(index + 1, (String::new(), Kind::Unused));
@@ -190,7 +193,7 @@ fn json_tokens(vocab: &Json, added: &Json) -> Result<Vec<(String, Kind)>, Engine
     for (text, number) in vocab {
         put(text, number.as_u64(), Kind::Normal)?;
     }
-    for token in added.as_array().map(Vec::as_slice).unwrap_or_default() {
+    for token in added {
         let text = token["content"].as_str().ok_or_else(|| malformed("an added token has no text"))?;
         let kind = if token["special"].as_bool() == Some(true) { Kind::Control } else { Kind::UserDefined };
         put(text, token["id"].as_u64(), kind)?;
