@@ -63,7 +63,7 @@ fn a_file_that_cannot_be_read_is_named() {
 
     let workshop = Workshop::new(&[("config.json", b"{}"), ("model.gguf", b"GGUF")]);
     let path = workshop.source().join("model.gguf");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).expect("forbids");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("forbids");
     // Root may read it all the same.
     match File::open(&path) {
         Ok(_) => opens_after(&workshop),
