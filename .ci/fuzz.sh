@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes every parser of the core that faces an enemy (tests/fuzz): no panic, no more memory than the
-# target's bound.
+# Fuzzes every parser that faces an enemy (tests/fuzz): no panic, no more memory than the target's bound.
 #
 #   .ci/fuzz.sh [SECONDS] [TARGET...]     each target so long; 60 seconds unless said otherwise
 #   .ci/fuzz.sh runs=N [TARGET...]        each target so many executions
@@ -20,7 +19,7 @@ case ${1:-} in
   runs=*) limit=-runs=${1#runs=}; shift ;;
   [0-9]*) limit=-max_total_time=$1; shift ;;
 esac
-# Without a sanitizer: the core has no unsafe code, and this is many times as fast. The coverage that
+# Without a sanitizer: our code has no unsafe code, and this is many times as fast. The coverage that
 # the fuzzer steers by is in every toolchain.
 fuzz() { cargo fuzz "$1" --fuzz-dir . -s none "${@:2}"; }
 

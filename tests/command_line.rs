@@ -13,6 +13,7 @@ mod deployment;
 mod device_collateral;
 mod evidence;
 mod fetching;
+mod hygiene;
 mod kbs;
 mod looking;
 mod measuring;

@@ -141,7 +141,7 @@ impl LoadError {
     }
 
     pub(crate) fn io(action: &'static str, file: &str, error: &io::Error) -> Self {
-        Self::Io { action, path: file.to_owned(), kind: error.kind(), detail: error.to_string() }
+        Self::Io { action, path: shown(Path::new(file)), kind: error.kind(), detail: error.to_string() }
     }
 }
 
@@ -294,6 +294,12 @@ impl SealError {
     }
 
     pub(crate) fn io(action: &'static str, path: &Path, error: &io::Error) -> Self {
-        Self::Io { action, path: path.display().to_string(), kind: error.kind(), detail: error.to_string() }
+        Self::Io { action, path: shown(path), kind: error.kind(), detail: error.to_string() }
     }
+}
+
+/// A path as an error shows it: whoever named a file must not command the reader's terminal.
+pub(crate) fn shown(path: &Path) -> String {
+    let visible = |character: char| if character.is_control() { char::REPLACEMENT_CHARACTER } else { character };
+    path.display().to_string().chars().map(visible).collect()
 }

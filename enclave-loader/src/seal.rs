@@ -14,6 +14,7 @@ mod writer;
 pub(crate) use checkpoint::{blob_file, write_file};
 pub(crate) use writer::CHUNKS_BETWEEN_REPORTS;
 
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -140,8 +141,13 @@ pub fn seal(
     if destination.exists() {
         return Err(SealError::DestinationExists { path: destination.display().to_string() });
     }
+    if lies_inside(destination, source) {
+        let problem = "lies inside the source: a later run would seal it, too. Choose a place outside";
+        return Err(SealError::Options { option: "the destination", problem });
+    }
     let chunk_bytes = layout::check(options.chunk_log2, options.blob_bytes)?;
     let source = Source::scan(source, chunk_bytes)?;
+    source.settle();
     let layout = Layout::new(options.chunk_log2, options.blob_bytes, source.end())?;
 
     // 2. The unfinished directory, new or taken up again.
@@ -207,6 +213,15 @@ fn check_signed(signed: &SignedModel, files: &[FileEntry]) -> Result<(), SealErr
     let verified = signed.clone().check_files(&files);
     let checked = verified.and_then(|verified| verified.check_complete());
     checked.map_err(|error| SealError::Provenance(Box::new(error)))
+}
+
+/// Whether `destination`, which need not exist yet, is below `source`.
+fn lies_inside(destination: &Path, source: &Path) -> bool {
+    let Ok(source) = fs::canonicalize(source) else { return false };
+    // A path of one name has an empty parent, which is the working directory.
+    let named = |path: &Path| if path.as_os_str().is_empty() { Path::new(".").to_owned() } else { path.to_owned() };
+    let existing = destination.ancestors().skip(1).find_map(|parent| fs::canonicalize(named(parent)).ok());
+    existing.is_some_and(|existing| existing.starts_with(source))
 }
 
 fn plan(options: &SealOptions<'_>, source: &Source) -> Plan {

@@ -19,6 +19,7 @@ use crate::exit_code::Exit;
 use crate::key_file;
 use crate::output::{Failure, Output};
 
+#[cfg(feature = "broker")]
 pub(crate) use trusted::Trusted;
 
 /// Off the executor: all of it reads, computes or waits for a server.
@@ -29,6 +30,9 @@ pub(crate) async fn run(command: Model, output: Output) -> Result<Exit, Failure>
 }
 
 fn run_here(command: Model, output: Output) -> Result<Exit, Failure> {
+    // The publisher's key, a model's key and its weights pass through: no core, undumpable. No --strict:
+    // this runs where the tenant trusts the machine.
+    let _ = strongroom_enclave_loader::protect_process();
     match command {
         Model::PublisherKey { file } => publisher_key(&file, output),
         Model::SigningKey { file } => signing_key(&file, output),

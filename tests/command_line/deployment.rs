@@ -21,7 +21,15 @@ pub(super) struct Deployment {
 
 impl Deployment {
     pub(super) fn new() -> Self {
-        let tenant = Tenant::new();
+        Self::of(Tenant::new())
+    }
+
+    /// The same with a change to the model.
+    pub(super) fn with(change: fn(Vec<u8>) -> Vec<u8>) -> Self {
+        Self::of(Tenant::with(change))
+    }
+
+    fn of(tenant: Tenant) -> Self {
         let serve = ["broker", "serve", "--dir", "broker", "--listen", "127.0.0.1:0"];
         let mut broker = Service::start(&tenant.scene.path(""), &serve);
         let broker_url = format!("http://{}", broker.event("listening")["address"].as_str().unwrap());

@@ -52,6 +52,18 @@ impl Tenant {
         }
     }
 
+    /// One whose model is the generated one with a change: sealed and deposited anew, as a version of its
+    /// own.
+    pub(super) fn with(change: fn(Vec<u8>) -> Vec<u8>) -> Self {
+        let tenant = Self::new();
+        let scene = &tenant.scene;
+        scene.write("model.gguf", change(scene.read("model.gguf")));
+        fs::remove_dir_all(scene.path("model.sealed")).unwrap();
+        scene.done(&Self::seal("model.sealed", &["--name", "tiny", "--development", "--version", "2"]));
+        scene.done(&["broker", "deposit", "--dir", "broker", "model.sealed", "--publisher", &tenant.publisher]);
+        tenant
+    }
+
     /// The arguments that seal `model.gguf`; an option given twice is an error, so `more` says
     /// name, version and mark.
     pub(super) fn seal<'a>(destination: &'a str, more: &[&'a str]) -> Vec<&'a str> {

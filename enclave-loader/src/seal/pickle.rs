@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::SealError;
+use crate::error::{SealError, shown};
 
 /// File names that weights in pickles have.
 const EXTENSIONS: [&str; 8] = ["bin", "pt", "pth", "ckpt", "pkl", "pickle", "joblib", "dill"];
@@ -20,7 +20,7 @@ pub(crate) fn refuse(location: &Path, path: &str) -> Result<(), SealError> {
         None => sign_by_content(path, &first_bytes(location)?),
     };
     match sign {
-        Some(sign) => Err(SealError::Pickle { path: location.display().to_string(), sign }),
+        Some(sign) => Err(SealError::Pickle { path: shown(location), sign }),
         None => Ok(()),
     }
 }

@@ -3,13 +3,18 @@
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::pickle;
-use crate::error::SealError;
+use crate::error::{SealError, shown};
 use crate::format::limits::MAX_FILES;
 use crate::format::private::{FileKind, valid_path};
+
+/// Longer than the clock of any file system stands still: a tick of the kernel is 10 ms at most.
+const TICK: Duration = Duration::from_millis(20);
 
 /// The files of a model in the order of their paths.
 pub(crate) struct Source {
@@ -53,7 +58,7 @@ impl Source {
             source.add(root.to_owned(), name.to_owned(), &metadata)?;
         }
         if source.files.is_empty() {
-            return Err(SealError::Empty { path: root.display().to_string() });
+            return Err(SealError::Empty { path: shown(root) });
         }
         source.files.sort_by(|a, b| a.stamp.path.cmp(&b.stamp.path));
         source.skipped.sort();
@@ -66,6 +71,20 @@ impl Source {
                 .ok_or(SealError::TooLarge { what: "bytes", limit: u64::MAX })?;
         }
         Ok(source)
+    }
+
+    /// Waits, for a moment and only where a file changed just now, until the clock of file systems has
+    /// moved on: a change within the same tick would leave the stamp as it is. Whatever changes after this
+    /// has another stamp, and nothing was read before it.
+    pub(crate) fn settle(&self) {
+        let newest = self.files.iter().map(|file| file.stamp.changed).max();
+        let Some((seconds, nanos)) = newest else { return };
+        let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else { return };
+        let changed = UNIX_EPOCH + Duration::new(seconds, nanos);
+        // A time in the future is another machine's, whose tick is not ours to wait for.
+        if let Some(left) = changed.elapsed().ok().and_then(|age| TICK.checked_sub(age)) {
+            thread::sleep(left);
+        }
     }
 
     /// The end of the last file in the address space.
@@ -88,11 +107,10 @@ impl Source {
         for entry in fs::read_dir(directory).map_err(|error| failed(&error))? {
             let entry = entry.map_err(|error| failed(&error))?;
             let location = entry.path();
-            let shown = || location.display().to_string();
             let name = entry
                 .file_name()
                 .into_string()
-                .map_err(|_| SealError::FileName { path: shown(), problem: "the name is not UTF-8" })?;
+                .map_err(|_| SealError::FileName { path: shown(&location), problem: "the name is not UTF-8" })?;
             let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
             if name.starts_with('.') {
                 self.skipped.push(path);
@@ -110,11 +128,11 @@ impl Source {
 
     fn add(&mut self, location: PathBuf, path: String, metadata: &Metadata) -> Result<(), SealError> {
         if !metadata.is_file() {
-            return Err(SealError::NotAFile { path: location.display().to_string() });
+            return Err(SealError::NotAFile { path: shown(&location) });
         }
         if !valid_path(&path) {
             let problem = "the path is too long, or has control characters or backslashes";
-            return Err(SealError::FileName { path: location.display().to_string(), problem });
+            return Err(SealError::FileName { path: shown(&location), problem });
         }
         if self.files.len() == MAX_FILES {
             return Err(SealError::TooLarge { what: "files", limit: MAX_FILES as u64 });
@@ -148,7 +166,7 @@ impl SourceFile {
     }
 
     fn changed(&self) -> SealError {
-        SealError::SourceChanged { path: self.location.display().to_string() }
+        SealError::SourceChanged { path: shown(&self.location) }
     }
 }
 
@@ -169,7 +187,7 @@ impl Stamp {
 fn metadata(path: &Path) -> Result<Metadata, SealError> {
     let metadata = fs::symlink_metadata(path).map_err(|error| SealError::io("look at", path, &error))?;
     if metadata.is_symlink() {
-        return Err(SealError::Symlink { path: path.display().to_string() });
+        return Err(SealError::Symlink { path: shown(path) });
     }
     Ok(metadata)
 }

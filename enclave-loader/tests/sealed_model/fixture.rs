@@ -62,6 +62,7 @@ impl Workshop {
     /// A source of the files given as (path, content).
     pub(crate) fn new(files: &[(&str, &[u8])]) -> Self {
         let workshop = Self { directory: tempfile::tempdir().expect("a directory") };
+        fs::create_dir(workshop.source()).expect("creates");
         for (path, content) in files {
             let path = workshop.source().join(path);
             fs::create_dir_all(path.parent().expect("a parent")).expect("creates");

@@ -3,6 +3,7 @@
 //!
 //! It shares with the crate the CBOR and COSE of the channel, and nothing else.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -98,6 +99,22 @@ pub(crate) fn nonce(index: u64, is_final: bool) -> [u8; 12] {
     nonce[4..11].copy_from_slice(&index.to_be_bytes()[1..]);
     nonce[11] = u8::from(is_final);
     nonce
+}
+
+/// Derives the key of every blob of a finished model and checks that none meets a nonce twice.
+pub(crate) fn each_key_meets_a_nonce_once(directory: &Path, tenant: &Tenant) -> Core {
+    let core = read_core(directory, &tenant.verifying_key());
+    let salts: HashSet<_> = core.blobs.iter().map(|blob| blob.salt).collect();
+    assert_eq!(salts.len(), core.blobs.len());
+    let keys = tenant.keys(directory).expect("keys");
+    let mut seen = HashSet::new();
+    for (blob, number) in core.blobs.iter().zip(0..) {
+        let dek = blob_key(keys[blob.run].expose_secret(), &core, number, &blob.salt);
+        for index in 0..blob.chunks {
+            assert!(seen.insert((dek, nonce(index, index + 1 == blob.chunks))));
+        }
+    }
+    core
 }
 
 fn associated_data(core: &Core, blob: u32, index: u64, len: usize, is_final: bool) -> Vec<u8> {

@@ -5,16 +5,21 @@ use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use strongroom_channel::cbor::{self, Value};
-use strongroom_enclave_loader::{Progress, SealError, open_manifest, seal};
+use strongroom_enclave_loader::{Progress, SealError, SealOptions, open_manifest, seal};
 
 use crate::fixture::{CHUNK, Tenant, Workshop, any_file_holds, bytes, read_all};
 use crate::page;
 
 /// Seals until `blobs` blobs are done, then dies.
 pub(crate) fn interrupt(workshop: &Workshop, tenant: &Tenant, blobs: u64) {
-    let die = |progress: Progress| assert!(progress.done < blobs * CHUNK, "interrupted, as the test wants");
-    let options = tenant.options(1);
-    let result = catch_unwind(AssertUnwindSafe(|| seal(&workshop.source(), &workshop.sealed(), &options, &die)));
+    interrupt_with(workshop, &tenant.options(1), blobs);
+}
+
+/// The same with other options.
+pub(crate) fn interrupt_with(workshop: &Workshop, options: &SealOptions<'_>, blobs: u64) {
+    let enough = blobs * options.blob_bytes;
+    let die = |progress: Progress| assert!(progress.done < enough, "interrupted, as the test wants");
+    let result = catch_unwind(AssertUnwindSafe(|| seal(&workshop.source(), &workshop.sealed(), options, &die)));
     assert!(result.is_err() && !workshop.sealed().exists() && workshop.partial().exists());
 }
 
@@ -51,17 +56,7 @@ fn no_key_and_nonce_meet_twice_across_runs() {
     // Blob 2 is begun in the first run and done in the second.
     interrupt(&workshop, &tenant, 2);
     workshop.seal(&tenant.options(1));
-    let core = page::read_core(&workshop.sealed(), &tenant.verifying_key());
-    let salts: HashSet<_> = core.blobs.iter().map(|blob| blob.salt).collect();
-    assert_eq!(salts.len(), core.blobs.len());
-    let keys = tenant.keys(&workshop.sealed()).expect("keys");
-    let mut seen = HashSet::new();
-    for (blob, number) in core.blobs.iter().zip(0..) {
-        let dek = page::blob_key(keys[blob.run].expose_secret(), &core, number, &blob.salt);
-        for index in 0..blob.chunks {
-            assert!(seen.insert((dek, page::nonce(index, index + 1 == blob.chunks))));
-        }
-    }
+    let core = page::each_key_meets_a_nonce_once(&workshop.sealed(), &tenant);
     let runs: Vec<_> = core.blobs.iter().map(|blob| blob.run).collect();
     assert_eq!(runs, [0, 0, 1, 1, 1]);
 }
@@ -144,7 +139,7 @@ fn another_publisher_starts_over() {
     interrupt_with_nothing_kept(&workshop, &options);
 }
 
-fn interrupt_with_nothing_kept(workshop: &Workshop, options: &strongroom_enclave_loader::SealOptions<'_>) {
+fn interrupt_with_nothing_kept(workshop: &Workshop, options: &SealOptions<'_>) {
     let first = std::cell::Cell::new(true);
     let die = |progress: Progress| {
         if first.replace(false) {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use crate::error::EngineError;
 use crate::gguf::Metadata;
-use crate::limits::{CONTEXT, HEADS, LAYERS, WIDTH};
+use crate::limits::{CACHE_POSITION_BYTES, CONTEXT, HEADS, LAYERS, WIDTH};
 
 /// The families that this engine computes. They differ in biases, which are taken where a model
 /// has them, and in the order of rotated pairs.
@@ -225,6 +225,13 @@ impl Raw {
                     "{} heads over {} key-value heads of width {}",
                     config.heads, config.kv_heads, config.head_width
                 ),
+            ));
+        }
+        let position = [2, size_of::<f32>(), config.layers, config.kv_width()].into_iter().product::<usize>();
+        if position > CACHE_POSITION_BYTES || config.query_width() as u64 > WIDTH {
+            return Err(EngineError::malformed(
+                "the model's configuration",
+                format!("a position takes {position} bytes of cache and {} columns", config.query_width()),
             ));
         }
         Ok(config)

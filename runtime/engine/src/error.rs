@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::limits::QUOTED;
+
 /// Why a model could not be loaded or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -79,11 +81,23 @@ pub enum EngineError {
 
 impl EngineError {
     pub(crate) fn malformed(what: &'static str, reason: impl Into<String>) -> Self {
-        Self::Malformed { what, reason: reason.into() }
+        Self::Malformed { what, reason: quoted(reason.into()) }
     }
 
     pub(crate) fn unsupported(feature: &'static str, found: impl Into<String>) -> Self {
-        Self::Unsupported { feature, found: found.into() }
+        Self::Unsupported { feature, found: quoted(found.into()) }
+    }
+
+    pub(crate) fn missing_file(path: impl Into<String>) -> Self {
+        Self::MissingFile { path: quoted(path.into()) }
+    }
+}
+
+/// What a file says of itself, cut to what a reader of errors can use: it may have megabytes.
+fn quoted(text: String) -> String {
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

@@ -17,6 +17,8 @@ mod engine;
 mod error;
 mod files;
 mod gguf;
+#[cfg(test)]
+mod hostile;
 mod limits;
 mod load;
 mod model;

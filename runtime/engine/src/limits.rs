@@ -21,15 +21,33 @@ pub(crate) const SAFETENSORS_HEADER_BYTES: u64 = 64 << 20;
 pub(crate) const JSON_FILE_BYTES: u64 = 96 << 20;
 /// Tokens in a vocabulary.
 pub(crate) const VOCABULARY: usize = 1 << 20;
+/// Numbers of tokens that may be unused in any vocabulary, be it ever so small.
+pub(crate) const NUMBER_GAP: usize = 4096;
+/// Bytes of one special token; those in use have fewer than 64.
+pub(crate) const SPECIAL_BYTES: usize = 256;
+/// Tokens that end a turn; models in use have three at most.
+pub(crate) const TURN_ENDS: usize = 64;
+/// Dimensions of one tensor.
+pub(crate) const DIMENSIONS: usize = 4;
 /// Layers of a transformer.
 pub(crate) const LAYERS: u64 = 1024;
 /// Width of the residual stream, and of the feed-forward part.
 pub(crate) const WIDTH: u64 = 1 << 18;
 /// Attention heads in a layer.
 pub(crate) const HEADS: u64 = 1024;
+/// Bytes that one position takes in the cache: a file of few bytes must not make every sequence cost
+/// gigabytes. A 405-billion-parameter Llama takes 1 MiB.
+pub(crate) const CACHE_POSITION_BYTES: usize = 8 << 20;
 /// Positions that a model may say it was trained for.
 pub(crate) const CONTEXT: u64 = 1 << 24;
 
+/// Characters of a file's own text that an error passes on.
+pub(crate) const QUOTED: usize = 300;
+
+/// Bytes of a chat template; those in use have fewer than 64 KiB.
+pub(crate) const TEMPLATE_BYTES: usize = 1 << 20;
+/// Spaces that a chat template may indent by.
+pub(crate) const TEMPLATE_INDENT: usize = 64;
 /// Bytes that a chat template may write.
 pub(crate) const TEMPLATE_OUTPUT_BYTES: usize = 16 << 20;
 /// Instructions that a chat template may execute (well under a second; a message takes about 50).

@@ -66,8 +66,10 @@ pub fn load(files: &dyn ModelFiles, options: &LoadOptions, progress: &dyn Fn(u64
             (config, text, Weights::Gguf(weights))
         }
         Source::Safetensors => {
+            // The table of tensors is the smaller part: a file that cannot be read is told first.
+            let weights = SafetensorsWeights::open(files, progress)?;
             let (config, text) = json_text(files, options)?;
-            (config, text, Weights::Safetensors(SafetensorsWeights::open(files, progress)?))
+            (config, text, Weights::Safetensors(weights))
         }
     };
     let model = Transformer::load(config, &mut weights, text.context_length(), text.vocabulary())?;
@@ -116,8 +118,7 @@ fn gguf_text(header: &Header, config: &ModelConfig, options: &LoadOptions) -> Re
 }
 
 fn json_text(files: &dyn ModelFiles, options: &LoadOptions) -> Result<(ModelConfig, TextModel), EngineError> {
-    let required =
-        |path: &str| files::json(files, path)?.ok_or_else(|| EngineError::MissingFile { path: path.to_owned() });
+    let required = |path: &str| files::json(files, path)?.ok_or_else(|| EngineError::missing_file(path));
     let config = ModelConfig::from_json(&required("config.json")?)?;
     let tokenizer = required("tokenizer.json")?;
     let tokenizer_config = files::json(files, "tokenizer_config.json")?.unwrap_or_default();

@@ -2,6 +2,11 @@
 //! to the targets that its content is for; the files of one folder together are one seed of
 //! `artefacts`. What is there already stays.
 
+#[path = "seeds/sealed.rs"]
+mod sealed;
+#[path = "seeds/weights.rs"]
+mod weights;
+
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,6 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         seeds.write("policy", name, text.as_bytes())?;
     }
     seeds.write("policy", "full", FULL_POLICY.as_bytes())?;
+    sealed::write(&vectors, |target, name, bytes| seeds.write(target, name, bytes))?;
+    weights::write(|target, name, bytes| seeds.write(target, name, bytes))?;
     println!("{} seeds", seeds.written);
     if seeds.written < 100 { Err("too few: is VECTORS a folder of evidence?".into()) } else { Ok(()) }
 }

@@ -6,12 +6,16 @@
 //! `tests/vectors`; `examples/replay.rs` runs a corpus once and tells the largest peaks.
 
 mod memory;
+pub mod sealed;
 pub mod targets;
+pub mod weights;
 
+pub use sealed::{SEALED_CHUNKS, SEALED_MANIFEST, SEALED_PRIVATE};
 pub use targets::{
     ALL, ARTEFACTS, ENDORSEMENTS, EVENT_LOG, HCL_REPORT, MANIFEST, OCSP, OVMF, POLICY, SIGNED_JSON, SNP_REPORT,
-    SPDM_REPORT, TDX_QUOTE,    TPM_QUOTE,
+    SPDM_REPORT, TDX_QUOTE, TPM_QUOTE,
 };
+pub use weights::{GGUF_HEADER, SAFETENSORS_HEADER};
 
 /// One target: what is done, and the bound on what it may have allocated at one time.
 #[derive(Clone, Copy)]

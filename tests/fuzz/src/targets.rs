@@ -5,11 +5,13 @@ use std::hint::black_box;
 
 use strongroom_attestation::measure::{KernelHashes, SnpLaunch, TdVmm, Vmm, firmware_digest, mrtd};
 use strongroom_attestation::{
-    Artefacts, Endorsements, EventLog, Examination, HardwareAnchors, HclReport, Policy, SnpReport, SpdmReport, TdxQuote, TpmQuote,
-    UnixTime, authenticate_manifest, describe, examine,
+    Artefacts, Endorsements, EventLog, Examination, HardwareAnchors, HclReport, Policy, SnpReport, SpdmReport,
+    TdxQuote, TpmQuote, UnixTime, authenticate_manifest, describe, examine,
 };
 
 use crate::Target;
+use crate::sealed::{SEALED_CHUNKS, SEALED_MANIFEST, SEALED_PRIVATE};
+use crate::weights::{GGUF_HEADER, SAFETENSORS_HEADER};
 
 /// Stands between the parts of an input.
 pub const SEPARATOR: &[u8] = b"\xF1||\xF2";
@@ -18,7 +20,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// Every target.
-pub const ALL: [Target; 13] = [
+pub const ALL: [Target; 18] = [
     SNP_REPORT,
     TDX_QUOTE,
     HCL_REPORT,
@@ -32,6 +34,11 @@ pub const ALL: [Target; 13] = [
     ARTEFACTS,
     POLICY,
     OVMF,
+    SEALED_MANIFEST,
+    SEALED_PRIVATE,
+    SEALED_CHUNKS,
+    GGUF_HEADER,
+    SAFETENSORS_HEADER,
 ];
 
 /// AMD's report.
@@ -243,7 +250,7 @@ pub const OVMF: Target = Target {
 };
 
 /// The parts between separators.
-fn parts(input: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn parts(input: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(input);
     std::iter::from_fn(move || {
         let bytes = rest?;

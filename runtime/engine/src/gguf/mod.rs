@@ -15,7 +15,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use candle_core::quantized::GgmlDType;
 
 use crate::error::EngineError;
-use crate::limits::{GGUF_HEADER_BYTES, GGUF_METADATA_ENTRIES, TENSOR_ELEMENTS, TENSORS};
+use crate::limits::{DIMENSIONS, GGUF_HEADER_BYTES, GGUF_METADATA_ENTRIES, TENSOR_ELEMENTS, TENSORS};
 use reader::Bounded;
 
 pub(crate) use value::{Metadata, Value};
@@ -27,8 +27,6 @@ const MAGIC: u32 = u32::from_le_bytes(*b"GGUF");
 const DEFAULT_ALIGNMENT: u64 = 32;
 /// Alignments beyond a page help nobody.
 const MAX_ALIGNMENT: u64 = 65_536;
-/// Dimensions that the format allows.
-const MAX_DIMENSIONS: u32 = 4;
 
 /// A checked header.
 #[derive(Debug)]
@@ -87,7 +85,7 @@ fn read_table(input: &mut Bounded<impl Read>, count: u64) -> Result<Vec<Entry>, 
     for _ in 0..count {
         let name = input.name()?;
         let dimensions = input.u32()?;
-        if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
+        if !(1..=DIMENSIONS).contains(&(dimensions as usize)) {
             return Err(malformed(format!("tensor {name} has {dimensions} dimensions")));
         }
         let mut shape = Vec::new();

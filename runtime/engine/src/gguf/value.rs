@@ -21,7 +21,7 @@ pub(crate) enum Value {
     Text(String),
     /// An array of texts.
     Texts(Vec<String>),
-    /// An array of 8-bit to 32-bit integers.
+    /// An array of 32-bit integers.
     Integers(Vec<i64>),
     /// An array of floats.
     Floats(Vec<f32>),
@@ -164,7 +164,9 @@ fn read_array(input: &mut Bounded<impl Read>) -> Result<Value, EngineError> {
         kinds::F32 => Value::Floats(
             (0..length).map(|_| Ok(f32::from_le_bytes(input.array()?))).collect::<Result<_, EngineError>>()?,
         ),
-        kinds::BOOL => ignored(input, length, 1)?,
+        // Kept, they would take eight times their bytes in the file.
+        kinds::BOOL | kinds::U8 | kinds::I8 => ignored(input, length, 1)?,
+        kinds::U16 | kinds::I16 => ignored(input, length, 2)?,
         kinds::U64 | kinds::I64 | kinds::F64 => ignored(input, length, 8)?,
         kinds::ARRAY => return Err(malformed("an array of arrays")),
         small => Value::Integers((0..length).map(|_| small_integer(input, small)).collect::<Result<_, _>>()?),

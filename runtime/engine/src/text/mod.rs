@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::config::Architecture;
 use crate::error::{EngineError, TemplateError, TokenizeError};
+use crate::limits::TURN_ENDS;
 use template::ChatTemplate;
 use tokenizer::Tokenizer;
 
@@ -56,6 +57,9 @@ impl TextModel {
         let tokenizer = Tokenizer::new(vocabulary)?;
         if ends.is_empty() || ends.iter().any(|&token| token as usize >= tokenizer.len()) {
             return Err(EngineError::malformed("the tokenizer", "no token ends a turn"));
+        }
+        if ends.len() > TURN_ENDS {
+            return Err(EngineError::malformed("the tokenizer", format!("{} tokens end a turn", ends.len())));
         }
         let template = template.map(|source| ChatTemplate::new(&source, start_text, end_text)).transpose()?;
         Ok(Self { tokenizer: Arc::new(tokenizer), template, start, ends, context, architecture })

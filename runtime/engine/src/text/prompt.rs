@@ -106,7 +106,7 @@ enum Piece<'a> {
     Special(u32),
 }
 
-/// Cuts `text` at special tokens, the earliest first and of those the longest.
+/// Cuts `text` at special tokens, which are sorted: at the earliest, and of those at the longest.
 fn split<'a>(text: &'a str, specials: &[(String, u32)]) -> Vec<Piece<'a>> {
     let beginnings: BTreeSet<char> = specials.iter().filter_map(|(special, _)| special.chars().next()).collect();
     let mut pieces = Vec::new();
@@ -114,7 +114,7 @@ fn split<'a>(text: &'a str, specials: &[(String, u32)]) -> Vec<Piece<'a>> {
     while let Some(found) = text[at..].find(|character| beginnings.contains(&character)) {
         at += found;
         let rest = &text[at..];
-        if let Some((special, token)) = specials.iter().find(|(special, _)| rest.starts_with(special.as_str())) {
+        if let Some((special, token)) = longest(rest, specials) {
             if from < at {
                 pieces.push(Piece::Text(&text[from..at]));
             }
@@ -131,17 +131,57 @@ fn split<'a>(text: &'a str, specials: &[(String, u32)]) -> Vec<Piece<'a>> {
     pieces
 }
 
+/// The longest of the sorted `specials` that `text` begins with. A vocabulary may have a million of them,
+/// and a prompt as many places where one could begin, so they are not tried one by one.
+fn longest<'a>(text: &str, specials: &'a [(String, u32)]) -> Option<&'a (String, u32)> {
+    let mut head = text.as_bytes();
+    loop {
+        // Whatever `head` begins with is not after it in the order, and it begins with nothing longer than
+        // what it shares with the last one that is not after it.
+        let before = specials.partition_point(|(special, _)| special.as_bytes() <= head);
+        let candidate = specials.get(before.checked_sub(1)?)?;
+        let shared = candidate.0.bytes().zip(head).take_while(|(one, other)| one == *other).count();
+        if shared == candidate.0.len() {
+            return Some(candidate);
+        }
+        head = &head[..shared];
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_longest_special_token_wins() {
-        let specials = [("<|a|>b".to_owned(), 2), ("<|a|>".to_owned(), 1)];
+        let specials = [("<|a|>".to_owned(), 1), ("<|a|>b".to_owned(), 2)];
         let pieces = split("x<|a|><|a|>b<|", &specials);
         assert_eq!(pieces, [Piece::Text("x"), Piece::Special(1), Piece::Special(2), Piece::Text("<|")]);
         assert_eq!(split("", &specials), []);
         assert_eq!(split("é<é", &specials), [Piece::Text("é<é")]);
+    }
+
+    #[test]
+    fn one_that_begins_like_another_is_found_behind_it() {
+        let sorted = ["<", "<a", "<ab", "<abcd", "<b", "é"].map(|text| (text.to_owned(), text.len() as u32));
+        for (text, wanted) in
+            [("<abce", Some(3)), ("<abcd", Some(5)), ("<ac", Some(2)), ("<c", Some(1)), ("ab", None), ("éa", Some(2))]
+        {
+            assert_eq!(longest(text, &sorted).map(|(_, len)| *len), wanted, "{text}");
+        }
+        assert_eq!(longest("<abcd", &[]), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_search_finds_what_trying_all_finds(
+            specials in proptest::collection::btree_set("[ab]{1,6}", 0..20),
+            text in "[abc]{0,10}",
+        ) {
+            let sorted: Vec<_> = specials.into_iter().zip(0..).collect();
+            let tried = sorted.iter().filter(|(special, _)| text.starts_with(special.as_str()));
+            proptest::prop_assert_eq!(longest(&text, &sorted), tried.max_by_key(|(special, _)| special.len()));
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Where tokenizer and template come from: GGUF metadata, or the JSON files beside safetensors.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value as Json;
 
 use super::tokenizer::{Kind, Splitting, Vocabulary};
 use crate::error::EngineError;
 use crate::gguf::Metadata;
-use crate::limits::VOCABULARY;
+use crate::limits::{NUMBER_GAP, VOCABULARY};
 
 /// What a [`super::TextModel`] is made of.
 pub(crate) struct TextParts {
@@ -141,13 +141,8 @@ fn finish(
 ) -> TextParts {
     let control = vocabulary.tokens.iter().zip(0u32..).filter(|((_, kind), _)| *kind == Kind::Control);
     ends.extend(control.filter(|((text, _), _)| TURN_ENDS.contains(&text.as_str())).map(|(_, number)| number));
-    let mut seen = Vec::new();
-    ends.retain(|end| {
-        !seen.contains(end) && {
-            seen.push(*end);
-            true
-        }
-    });
+    let mut seen = HashSet::new();
+    ends.retain(|end| seen.insert(*end));
     let text_of = |token: Option<u32>| {
         token.and_then(|token| vocabulary.tokens.get(token as usize)).map(|(text, _)| text.clone()).unwrap_or_default()
     };
@@ -182,9 +177,12 @@ fn json_splitting(pre_tokenizer: &Json) -> Result<Splitting, EngineError> {
 
 fn json_tokens(vocab: &Json, added: &Json) -> Result<Vec<(String, Kind)>, EngineError> {
     let vocab = vocab.as_object().ok_or_else(|| malformed("tokenizer.json has no vocabulary"))?;
+    let added = added.as_array().map(Vec::as_slice).unwrap_or_default();
+    // Numbers have gaps in some files. Room for a gap is paid for by tokens of the file.
+    let limit = VOCABULARY.min(2 * (vocab.len() + added.len()) + NUMBER_GAP);
     let mut tokens: Vec<(String, Kind)> = Vec::new();
     let mut put = |text: &str, number: Option<u64>, kind: Kind| {
-        let index = number.and_then(|number| usize::try_from(number).ok()).filter(|&index| index < VOCABULARY);
+        let index = number.and_then(|number| usize::try_from(number).ok()).filter(|&index| index < limit);
         let index = index.ok_or_else(|| malformed(format!("the token {text:?} has no usable number")))?;
         if tokens.len() <= index {
             tokens.resize(index + 1, (String::new(), Kind::Unused));
@@ -195,7 +193,7 @@ fn json_tokens(vocab: &Json, added: &Json) -> Result<Vec<(String, Kind)>, Engine
     for (text, number) in vocab {
         put(text, number.as_u64(), Kind::Normal)?;
     }
-    for token in added.as_array().map(Vec::as_slice).unwrap_or_default() {
+    for token in added {
         let text = token["content"].as_str().ok_or_else(|| malformed("an added token has no text"))?;
         let kind = if token["special"].as_bool() == Some(true) { Kind::Control } else { Kind::UserDefined };
         put(text, token["id"].as_u64(), kind)?;

@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use super::{ChatMessage, python};
 use crate::error::{EngineError, TemplateError};
-use crate::limits::{TEMPLATE_FUEL, TEMPLATE_OUTPUT_BYTES, TEMPLATE_RECURSION, TEMPLATE_REFUSAL};
+use crate::limits::{
+    TEMPLATE_BYTES, TEMPLATE_FUEL, TEMPLATE_INDENT, TEMPLATE_OUTPUT_BYTES, TEMPLATE_RECURSION, TEMPLATE_REFUSAL,
+};
 
 const NAME: &str = "chat_template";
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
@@ -26,6 +28,10 @@ pub(super) struct ChatTemplate {
 
 impl ChatTemplate {
     pub(super) fn new(source: &str, start_text: String, end_text: String) -> Result<Self, EngineError> {
+        if source.len() > TEMPLATE_BYTES {
+            let reason = format!("{} bytes, the limit is {TEMPLATE_BYTES}", source.len());
+            return Err(EngineError::malformed("the chat template", reason));
+        }
         let mut environment = Environment::new();
         // As the reference renderer sets them.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -37,6 +43,11 @@ impl ChatTemplate {
         environment.set_debug(false);
         environment.set_unknown_method_callback(python::method);
         environment.add_filter("tojson", tojson);
+        environment.add_filter("indent", indent);
+        // They make long values of a number in one instruction, and templates have no use for them.
+        for filter in ["batch", "slice", "format"] {
+            environment.remove_filter(filter);
+        }
         environment.add_function("raise_exception", raise_exception);
         environment.add_template_owned(NAME, source.to_owned()).map_err(|error| {
             EngineError::malformed(
@@ -120,6 +131,31 @@ fn explain(error: &Error) -> TemplateError {
         // The detail may quote a message.
         kind => TemplateError::Broken { reason: format!("{kind} in line {}", error.line().unwrap_or(0)) },
     }
+}
+
+/// Jinja's filter, for a width that a prompt could want; minijinja's own takes any.
+#[expect(clippy::needless_pass_by_value, reason = "minijinja hands arguments over by value")]
+fn indent(text: &str, width: Option<usize>, options: Kwargs) -> Result<String, Error> {
+    let width = width.or(options.get("width")?).unwrap_or(4);
+    let first = options.get::<Option<bool>>("first")?.unwrap_or(false);
+    let blank = options.get::<Option<bool>>("blank")?.unwrap_or(false);
+    options.assert_all_used()?;
+    if width > TEMPLATE_INDENT {
+        return Err(Error::new(ErrorKind::InvalidOperation, "too wide"));
+    }
+    let spaces = " ".repeat(width);
+    let lines = text.strip_suffix('\n').unwrap_or(text).split('\n').enumerate();
+    let mut indented = String::new();
+    for (number, line) in lines {
+        if number > 0 {
+            indented.push('\n');
+        }
+        if (number > 0 || first) && (blank || !line.is_empty()) {
+            indented.push_str(&spaces);
+        }
+        indented.push_str(line);
+    }
+    Ok(indented)
 }
 
 /// JSON as Python writes it, which is what models were trained on; minijinja's own filter

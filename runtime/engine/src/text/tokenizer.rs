@@ -14,7 +14,7 @@ use tokenizers::tokenizer::SplitDelimiterBehavior;
 
 use super::alphabet::{Alphabet, character};
 use crate::error::{EngineError, TokenizeError};
-use crate::limits::VOCABULARY;
+use crate::limits::{SPECIAL_BYTES, VOCABULARY};
 
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(crate) struct Tokenizer {
     /// Bytes of every token, one after the other, and where each ends.
     bytes: Vec<u8>,
     ends: Vec<u32>,
-    /// Special tokens and their numbers, longest first.
+    /// Special tokens and their numbers, sorted.
     specials: Vec<(String, u32)>,
     special_numbers: HashSet<u32>,
 }
@@ -96,8 +96,13 @@ impl Tokenizer {
             .filter(|((text, kind), _)| matches!(kind, Kind::Control | Kind::UserDefined) && !text.is_empty())
             .map(|((text, _), number)| (text.clone(), number))
             .collect();
-        specials.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.1.cmp(&b.1)));
+        if let Some((special, _)) = specials.iter().find(|(special, _)| special.len() > SPECIAL_BYTES) {
+            return Err(malformed(format!("a special token of {} bytes", special.len())));
+        }
+        specials.sort();
         let special_numbers = specials.iter().map(|&(_, number)| number).collect();
+        // Of equal texts the first number counts.
+        specials.dedup_by(|later, earlier| later.0 == earlier.0);
         let normal: HashMap<String, u32> = tokens
             .into_iter()
             .zip(0u32..)
@@ -135,7 +140,7 @@ impl Tokenizer {
         self.special_numbers.contains(&token)
     }
 
-    /// Special tokens and their numbers, longest first.
+    /// Special tokens and their numbers, sorted.
     pub(crate) fn specials(&self) -> &[(String, u32)] {
         &self.specials
     }

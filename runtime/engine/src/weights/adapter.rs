@@ -57,7 +57,7 @@ impl Adapter {
     /// One of its two files is missing or malformed, or it is of a kind that is not known: nothing of it
     /// is passed over.
     pub(crate) fn open(files: &dyn ModelFiles) -> Result<Self, EngineError> {
-        let config = files::json(files, CONFIG)?.ok_or_else(|| EngineError::MissingFile { path: CONFIG.into() })?;
+        let config = files::json(files, CONFIG)?.ok_or_else(|| EngineError::missing_file(CONFIG))?;
         let config: Config = serde_json::from_value(config)
             .map_err(|error| EngineError::malformed("an adapter", format!("{CONFIG}: {error}")))?;
         let unknown = |what: &str| EngineError::unsupported("an adapter of this kind", format!("{CONFIG}: {what}"));

@@ -13,7 +13,7 @@ use super::adapter::Adapter;
 use super::gguf::dense;
 use crate::error::EngineError;
 use crate::files::{self, ModelFiles, ReadSeek};
-use crate::limits::{SAFETENSORS_HEADER_BYTES, TENSOR_ELEMENTS, TENSORS};
+use crate::limits::{DIMENSIONS, SAFETENSORS_HEADER_BYTES, TENSOR_ELEMENTS, TENSORS};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -62,7 +62,7 @@ impl<'a> SafetensorsWeights<'a> {
         let mut shards = Vec::new();
         let mut tensors = HashMap::new();
         for path in paths {
-            let &len = lengths.get(&path).ok_or_else(|| EngineError::MissingFile { path: path.clone() })?;
+            let &len = lengths.get(&path).ok_or_else(|| EngineError::missing_file(&path))?;
             let mut file = files::open(files, &path)?;
             for (name, place) in read_header(&path, &mut file, len, shards.len())? {
                 if tensors.insert(name.clone(), place).is_some() {
@@ -152,6 +152,9 @@ fn read_header(
                 Dtype::BF16 => DType::BF16,
                 other => return Err(EngineError::unsupported("the type of a tensor", format!("{name} is {other:?}"))),
             };
+            if info.shape.len() > DIMENSIONS {
+                return Err(malformed(path, format!("tensor {name} has {} dimensions", info.shape.len())));
+            }
             let wanted =
                 info.shape.iter().try_fold(dtype.size_in_bytes(), |product, &length| product.checked_mul(length));
             let bytes =
