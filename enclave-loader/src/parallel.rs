@@ -11,6 +11,11 @@ pub(crate) fn workers() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS)
 }
 
+/// The number of threads for reading: while one waits for a disk or a network, another computes.
+pub(crate) fn readers() -> usize {
+    (2 * workers()).min(MAX_WORKERS)
+}
+
 /// Calls `work` for each of `items`, on up to `workers` threads of which the caller's is
 /// one. `state` makes what one thread keeps from item to item, such as a buffer.
 ///

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::sealed_model::Unlocked;
 use crate::error::LoadError;
-use crate::parallel::{for_each, workers};
+use crate::parallel::{for_each, readers, workers};
 
 /// Largest window in bytes, unless a single chunk is larger.
 const MAX_WINDOW_BYTES: u64 = 32 << 20;
@@ -149,7 +149,7 @@ impl ModelReader {
         let chunk = usize::try_from(self.chunk_bytes()).unwrap_or(usize::MAX);
         let (window, _) = self.window.split_at_mut(usize::try_from(window_len).unwrap_or(0));
         let chunks: Vec<&mut [u8]> = direct.chunks_mut(chunk).chain(window.chunks_mut(chunk)).collect();
-        for_each(workers(), chunks.into_iter().enumerate(), Vec::new, |sealed, (number, out)| {
+        for_each(readers(), chunks.into_iter().enumerate(), Vec::new, |sealed, (number, out)| {
             open.read_chunk(first + number as u64, sealed, out)
         })?;
         self.window_len = window_len;
