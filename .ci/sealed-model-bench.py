@@ -29,8 +29,9 @@ def run(*commands):
 
 def flush(path):
     for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
-        with open(file) if file.is_file() else os.fdopen(os.open(file, os.O_RDONLY)) as handle:
-            os.fsync(handle.fileno())
+        handle = os.open(file, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
 
 
 class Strongroom:

@@ -55,8 +55,8 @@ wrong=0
 for url in "http://127.0.0.1:$nginx_port/model.sealed" "http://127.0.0.1:$s3_port/models/model.sealed"; do
   "$strongroom" model verify "$url" --publisher "$publisher" --broker broker --deep || wrong=1
 done
-# One byte of the copy on the web server.
-printf '\xff' | dd of=model.sealed/blobs/0000.bin bs=1 seek=30000000 conv=notrunc status=none
+# Eight bytes of the copy on the web server (random ones are these once in 2^64).
+printf '\xff%.0s' 1 2 3 4 5 6 7 8 | dd of=model.sealed/blobs/0000.bin bs=1 seek=30000000 conv=notrunc status=none
 code=0
 said=$("$strongroom" --json model verify "http://127.0.0.1:$nginx_port/model.sealed" --publisher "$publisher") || code=$?
 [ "$code" -eq 3 ] && grep -q '"SEALED_TAMPERED"' <<<"$said" || { echo "an altered copy was not refused: $code $said"; wrong=1; }
