@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 mod generate;
 mod other_models;
+mod update;
 
 /// The file keys.json: the published keys of the vectors, in hex.
 #[derive(Serialize, Deserialize)]

@@ -88,6 +88,7 @@ fn write_the_vectors() {
     );
     blobs();
     super::other_models::write(&tenant);
+    super::update::write(&tenant);
 
     // The keys, and a blob, of another artifact of the same publisher, model and recipient.
     let second = sound(&tenant);
