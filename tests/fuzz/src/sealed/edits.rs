@@ -2,6 +2,7 @@
 //! reach all of its bytes.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use strongroom_channel::cose::VerifyingKey;
@@ -37,7 +38,7 @@ pub(super) fn key() -> ArtifactKey {
 pub(super) fn content(path: &str) -> &'static [u8] {
     static CONTENT: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/sealed-model/000-sound");
-        let manifest = open_manifest(directory.as_ref(), &publisher()).expect("opens");
+        let manifest = open_manifest(Path::new(directory), &publisher()).expect("opens");
         let model = manifest.unlock(&[key()]).expect("unlocks");
         let read = |path: &str| {
             let mut content = Vec::new();
