@@ -6,10 +6,12 @@
 //! `tests/vectors`; `examples/replay.rs` runs a corpus once and tells the largest peaks.
 
 mod memory;
+pub mod provenance;
 pub mod sealed;
 pub mod targets;
 pub mod weights;
 
+pub use provenance::{MODEL_SIGNATURE, MODEL_STATEMENT};
 pub use sealed::{SEALED_CHUNKS, SEALED_MANIFEST, SEALED_PRIVATE};
 pub use targets::{
     ALL, ARTEFACTS, ENDORSEMENTS, EVENT_LOG, HCL_REPORT, MANIFEST, OCSP, OVMF, POLICY, SIGNED_JSON, SNP_REPORT,

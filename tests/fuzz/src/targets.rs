@@ -10,6 +10,7 @@ use strongroom_attestation::{
 };
 
 use crate::Target;
+use crate::provenance::{MODEL_SIGNATURE, MODEL_STATEMENT};
 use crate::sealed::{SEALED_CHUNKS, SEALED_MANIFEST, SEALED_PRIVATE};
 use crate::weights::{GGUF_HEADER, SAFETENSORS_HEADER};
 
@@ -20,7 +21,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// Every target.
-pub const ALL: [Target; 18] = [
+pub const ALL: [Target; 20] = [
     SNP_REPORT,
     TDX_QUOTE,
     HCL_REPORT,
@@ -37,6 +38,8 @@ pub const ALL: [Target; 18] = [
     SEALED_MANIFEST,
     SEALED_PRIVATE,
     SEALED_CHUNKS,
+    MODEL_SIGNATURE,
+    MODEL_STATEMENT,
     GGUF_HEADER,
     SAFETENSORS_HEADER,
 ];
