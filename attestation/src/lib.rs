@@ -59,6 +59,7 @@ mod snp;
 mod tdx;
 mod trail;
 mod trust_anchors;
+pub mod unique_json;
 mod unix_time;
 mod verdict;
 mod verify;

@@ -16,13 +16,13 @@ mod jws;
 mod keys;
 #[cfg(test)]
 mod tests;
-mod unique_json;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::error::{self, Code, Refusal};
+use crate::unique_json;
 
 pub(crate) use check::{RemoteRules, check};
 use device::DeviceKind;

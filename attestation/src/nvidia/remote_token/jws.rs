@@ -5,9 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::{MAX_TOKEN, malformed, shown, unique_json};
+use super::{MAX_TOKEN, malformed, shown};
 use crate::crypto;
 use crate::error::{Code, Refusal};
+use crate::unique_json;
 
 /// Members of a header that are known. Others could ask for something (`crit`) or bring the key along
 /// (`jwk`, `jku`, `x5c`), which is never how a key is chosen here.

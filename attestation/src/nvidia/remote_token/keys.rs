@@ -5,9 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::{malformed, unique_json};
+use super::malformed;
 use crate::crypto;
 use crate::error::Refusal;
+use crate::unique_json;
 
 /// Bytes of a key set; each key may come with its certificates.
 const MAX_BYTES: usize = 1 << 20;

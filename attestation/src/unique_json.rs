@@ -6,8 +6,11 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Number, Value};
 
 /// Reads JSON (RFC 8259) with unique member names (RFC 7493 2.3), and nothing after it. Depth is limited
-/// by the reader.
-pub(super) fn read(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+/// by the reader; the length is the caller's to limit.
+///
+/// # Errors
+/// The reader's, for anything but exactly one such value.
+pub fn read(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Unique>(bytes).map(|unique| unique.0)
 }
 
