@@ -46,7 +46,7 @@ pub const SAFETENSORS_HEADER: Target = Target {
 
 fn try_to_load(files: &[(&'static str, &[u8])]) {
     let files = Claimed(files.iter().map(|(name, bytes)| (*name, bytes.to_vec())).collect());
-    let options = LoadOptions { threads: 1, max_context: 16 };
+    let options = LoadOptions { threads: 1, max_context: 16, cache_bytes: 0, ..LoadOptions::default() };
     let loaded = load(&files, &options, &|_, _| ());
     let error = loaded.err().expect("there are no weights");
     let said = error.to_string();
