@@ -53,6 +53,7 @@ const UNSAFE_FILES: &[&str] = &[
     "runtime/engine/src/kernels/avx512/attention.rs",
     "runtime/engine/src/kernels/avx512/integers.rs",
     "runtime/engine/src/kernels/avx512/mod.rs",
+    "runtime/engine/src/kernels/avx512/pairs.rs",
     "runtime/engine/src/kernels/elementwise.rs",
     "runtime/engine/src/kernels/matmul.rs",
     "runtime/engine/src/kernels/pack.rs",

@@ -10,8 +10,11 @@ use super::pool::Shards;
 use super::portable;
 use super::rows::{Row, Rows};
 
-/// Rows with which a panel is unpacked in registers; with more it is unpacked once for all.
+/// Rows for which totals are kept in little memory.
 const FEW: usize = 4;
+/// Rows up to which a panel of integers is unpacked in registers, again for every few rows; with
+/// more it is unpacked once for all.
+const IN_REGISTERS: usize = 32;
 /// Rows that share an unpacked strip: a multiple of the tile's.
 const TOGETHER: usize = 120;
 
@@ -60,6 +63,10 @@ pub(crate) fn multiply<const N: usize>(
     }
     if products.iter().any(|product| matches!(product.matrix.layout, Layout::Integers { .. })) {
         rows.fill(cpu, numbers, columns);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if has_pairs(level) && products.iter().any(|product| product.matrix.layout == Layout::Bf16) {
+        rows.fill_pairs(cpu, numbers, columns);
     }
     let input = Input { numbers, columns, count, quantized: rows };
     let mut pairs = 0;
@@ -118,6 +125,8 @@ impl Shared<'_> {
             Layout::Integers { bits, scales } => {
                 integers(level, bits, scales, panels, &|index| input.quantized.row(from + index), totals);
             }
+            #[cfg(target_arch = "x86_64")]
+            Layout::Bf16 if has_pairs(level) => pairs(panels, &|index| input.quantized.pairs(from + index), totals),
             layout => {
                 let row = |index: usize| &input.numbers[(from + index) * input.columns..][..input.columns];
                 floats(level, layout, panels, &row, totals);
@@ -150,14 +159,20 @@ fn integers<'a>(
 ) {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(_) if totals.len() <= FEW => {
-            let rows: [Row<'a>; FEW] = std::array::from_fn(|index| row(index.min(totals.len() - 1)));
+        Level::Avx512(_) if totals.len() <= IN_REGISTERS => {
+            use super::avx512::{FEW_ROWS, few};
+            // Passes of one size, give or take one, over a panel that the first has brought near.
+            let passes = totals.len().div_ceil(FEW_ROWS);
             for (side, (weights, factors)) in panels.iter().enumerate() {
-                let mut out = [[0.0; PANEL]; FEW];
-                let out = &mut out[..totals.len()];
-                // SAFETY: the level says that the processor has these instructions.
-                unsafe { super::avx512::few(bits, scales, weights, factors, &rows[..totals.len()], out) }
-                totals.iter_mut().zip(out).for_each(|(totals, out)| totals[side] = *out);
+                for pass in 0..passes {
+                    let (first, end) = (pass * totals.len() / passes, (pass + 1) * totals.len() / passes);
+                    let rows: [Row<'a>; FEW_ROWS] = std::array::from_fn(|at| row((first + at).min(end - 1)));
+                    let mut out = [[0.0; PANEL]; FEW_ROWS];
+                    let out = &mut out[..end - first];
+                    // SAFETY: the level says that the processor has these instructions.
+                    unsafe { few(bits, scales, weights, factors, &rows[..end - first], out) }
+                    totals[first..end].iter_mut().zip(out).for_each(|(totals, out)| totals[side] = *out);
+                }
             }
         }
         #[cfg(target_arch = "x86_64")]
@@ -195,6 +210,41 @@ fn integers<'a>(
                 }
                 totals.iter_mut().zip(&*out).for_each(|(totals, out)| totals[side] = *out);
             }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_pairs(level: Level) -> bool {
+    matches!(level, Level::Avx512(available) if available.has_pairs())
+}
+
+/// The products of one or two panels of BF16 with all rows, where [`has_pairs`] holds.
+#[cfg(target_arch = "x86_64")]
+fn pairs<'a>(panels: &[(&[u8], &[u8])], row: &dyn Fn(usize) -> &'a [u32], totals: &mut [[[f32; PANEL]; 2]]) {
+    use super::avx512::{FEW_ROWS, STRIP_PAIRS, TILE_ROWS, few_pairs, tile_pairs};
+    if totals.len() <= IN_REGISTERS {
+        let passes = totals.len().div_ceil(FEW_ROWS);
+        for (side, (weights, _)) in panels.iter().enumerate() {
+            for pass in 0..passes {
+                let (first, end) = (pass * totals.len() / passes, (pass + 1) * totals.len() / passes);
+                let rows: [&[u32]; FEW_ROWS] = std::array::from_fn(|at| row((first + at).min(end - 1)));
+                let mut out = [[0.0; PANEL]; FEW_ROWS];
+                let out = &mut out[..end - first];
+                // SAFETY: the level says that the processor has these instructions.
+                unsafe { few_pairs(weights, &rows[..end - first], out) }
+                totals[first..end].iter_mut().zip(out).for_each(|(totals, out)| totals[side] = *out);
+            }
+        }
+        return;
+    }
+    totals.fill([[0.0; PANEL]; 2]);
+    let both = [panels[0].0, panels[panels.len() - 1].0];
+    for from in (0..row(0).len()).step_by(STRIP_PAIRS) {
+        for (index, totals) in totals.chunks_mut(TILE_ROWS).enumerate() {
+            let rows: [&[u32]; TILE_ROWS] = std::array::from_fn(|at| row(index * TILE_ROWS + at.min(totals.len() - 1)));
+            // SAFETY: as above.
+            unsafe { tile_pairs(both, from, &rows[..totals.len()], totals) }
         }
     }
 }

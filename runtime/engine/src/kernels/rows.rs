@@ -22,6 +22,10 @@ pub(crate) struct Rows {
     scales: Vec<f32>,
     /// Scale times sum, a half block of 16.
     sums: Vec<f32>,
+    /// Columns of a row in pairs of BF16, the first in the lower half.
+    pairs: Vec<u32>,
+    /// Pairs of a row.
+    paired: usize,
 }
 
 /// One row's 8-bit form.
@@ -65,6 +69,30 @@ impl Rows {
         if count < WORTH_SHARING { (0..count).for_each(quantize) } else { cpu.pool.each(count, &quantize) }
     }
 
+    /// Takes rows of `columns` numbers as pairs of BF16, rounded to the nearest even.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn fill_pairs(&mut self, cpu: &mut Cpu, rows: &[f32], columns: usize) {
+        let count = rows.len().checked_div(columns).unwrap_or(0);
+        self.paired = columns.div_ceil(2);
+        self.pairs.resize(count * self.paired, 0);
+        let paired = self.paired;
+        let pairs = Shards::new(&mut self.pairs[..]);
+        let round = |index: usize| {
+            // SAFETY: each row has a part of its own, and is given out once.
+            let pairs = unsafe { pairs.part(index * paired..(index + 1) * paired) };
+            for (pair, numbers) in pairs.iter_mut().zip(rows[index * columns..(index + 1) * columns].chunks(2)) {
+                *pair = upper(numbers[0]) | upper(numbers.get(1).copied().unwrap_or(0.0)) << 16;
+            }
+        };
+        if count < WORTH_SHARING { (0..count).for_each(round) } else { cpu.pool.each(count, &round) }
+    }
+
+    /// The pairs of the row of this number.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn pairs(&self, index: usize) -> &[u32] {
+        &self.pairs[index * self.paired..(index + 1) * self.paired]
+    }
+
     /// The row of this number.
     pub(crate) fn row(&self, index: usize) -> Row<'_> {
         let blocks = self.padded / BLOCK;
@@ -86,4 +114,12 @@ fn quantize(level: Level, row: &[f32], values: &mut [i32], scales: &mut [f32], s
         },
         _ => portable::quantize(row, values, scales, sums),
     }
+}
+
+/// The upper half of a number, rounded to the nearest even.
+#[cfg(target_arch = "x86_64")]
+fn upper(number: f32) -> u32 {
+    let bits = number.to_bits();
+    // Not a number stays so, whichever bits it loses.
+    if number.is_nan() { bits >> 16 | 0x40 } else { (bits + 0x7fff + (bits >> 16 & 1)) >> 16 }
 }

@@ -66,7 +66,13 @@ fn products_are_those_of_the_numbers_they_stand_for() {
 fn check(level: Level, kind: GgmlDType, dense: &[f32], input: &[f32], out: &[f32], columns: usize) {
     let rows = dense.len() / columns;
     for (index, input) in input.chunks(columns).enumerate() {
-        let input = if kind.block_size() == 1 { input.to_vec() } else { quantized(input) };
+        let input = match kind {
+            GgmlDType::BF16 if level.name() == "avx512-bf16" => {
+                input.iter().map(|&x| half::bf16::from_f32(x).to_f32()).collect()
+            }
+            kind if kind.block_size() == 1 => input.to_vec(),
+            _ => quantized(input),
+        };
         for (row, weights) in dense.chunks(columns).enumerate() {
             let products = weights.iter().zip(&input).map(|(w, x)| f64::from(*w) * f64::from(*x));
             let (wanted, size) =

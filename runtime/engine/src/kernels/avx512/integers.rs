@@ -17,6 +17,8 @@ use super::super::portable::{Factors, Quads};
 use super::super::rows::{QUADS, Row};
 use super::{AHEAD, halves, line, numbers, prefetch, store, vectors};
 
+/// Rows that are multiplied with a panel in one pass.
+pub(in super::super) const FEW_ROWS: usize = 8;
 /// Blocks of a strip: its bytes and factors stay in the first-level cache.
 pub(in super::super) const STRIP_BLOCKS: usize = 16;
 /// Two panels beside each other, unpacked.
@@ -139,7 +141,7 @@ macro_rules! for_layout {
     };
 }
 
-/// The products of a panel with up to four rows: the panel is read once, unpacked in registers.
+/// The products of a panel with up to eight rows: the panel is read once, unpacked in registers.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
 pub(in super::super) fn few(
     bits: usize,
@@ -149,14 +151,22 @@ pub(in super::super) fn few(
     rows: &[Row<'_>],
     out: &mut [[f32; PANEL]],
 ) {
-    match (rows, out) {
-        (&[a], [x]) => for_layout!(bits, form, few_rows::<1>, weights, scales, [a], [x]),
-        (&[a, b], [x, y]) => for_layout!(bits, form, few_rows::<2>, weights, scales, [a, b], [x, y]),
-        (&[a, b, c], [x, y, z]) => for_layout!(bits, form, few_rows::<3>, weights, scales, [a, b, c], [x, y, z]),
-        (&[a, b, c, d, ..], [x, y, z, w, ..]) => {
-            for_layout!(bits, form, few_rows::<4>, weights, scales, [a, b, c, d], [x, y, z, w]);
-        }
-        _ => {}
+    macro_rules! with {
+        ($m:literal) => {{
+            let (Some(rows), Some(out)) = (rows.first_chunk::<$m>(), out.first_chunk_mut::<$m>()) else { return };
+            for_layout!(bits, form, few_rows::<$m>, weights, scales, rows, out);
+        }};
+    }
+    match rows.len() {
+        0 => {}
+        1 => with!(1),
+        2 => with!(2),
+        3 => with!(3),
+        4 => with!(4),
+        5 => with!(5),
+        6 => with!(6),
+        7 => with!(7),
+        _ => with!(8),
     }
 }
 
@@ -164,12 +174,12 @@ pub(in super::super) fn few(
 fn few_rows<const BITS: usize, const FORM: u8, const M: usize>(
     weights: &[u8],
     scales: &[u8],
-    rows: [Row<'_>; M],
-    out: [&mut [f32; PANEL]; M],
+    rows: &[Row<'_>; M],
+    out: &mut [[f32; PANEL]; M],
 ) {
     let (blocks, _) = weights.as_chunks::<LINE>().0.as_chunks::<BITS>();
     let count = blocks.len().min(rows[0].scales.len());
-    let rows = cut(&rows, 0, count);
+    let rows = cut(rows, 0, count);
     // Panels lie one behind the other, weights before scales: both of the next are asked for here.
     let of_block = scales.len() / count.max(1);
     let mut totals = [_mm512_setzero_ps(); M];
@@ -236,6 +246,9 @@ fn fill_side<const BITS: usize, const FORM: u8>(
     let blocks = blocks.get(from..).unwrap_or_default();
     strip.blocks = blocks.len().min(STRIP_BLOCKS);
     for (index, block) in blocks.iter().take(STRIP_BLOCKS).enumerate() {
+        for line in block {
+            prefetch(line.as_ptr().wrapping_add(AHEAD));
+        }
         let unpacked = &mut strip.quads[index][side];
         for (target, quad) in unpacked.iter_mut().zip(quads(block)) {
             // SAFETY: room for 64 bytes; the store wants no alignment.
