@@ -50,6 +50,7 @@ const UNSAFE_FILES: &[&str] = &[
     // the kernels: vectors, threads that share slices, mapped memory
     "runtime/engine/src/kernels/arena.rs",
     "runtime/engine/src/kernels/attention.rs",
+    "runtime/engine/src/kernels/avx2.rs",
     "runtime/engine/src/kernels/avx512/attention.rs",
     "runtime/engine/src/kernels/avx512/integers.rs",
     "runtime/engine/src/kernels/avx512/mod.rs",

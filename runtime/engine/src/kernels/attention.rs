@@ -184,7 +184,10 @@ fn one_tile(
             Level::Avx512(_) => unsafe {
                 super::avx512::attention::page(attention, heads, page, index * PAGE, &mut sums);
             },
-            _ => plain_page(attention, heads, page, index * PAGE, &mut sums),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the level says that the processor has these instructions.
+            Level::Avx2(_) => unsafe { super::avx2::page(attention, heads, page, index * PAGE, &mut sums) },
+            Level::Portable => plain_page(attention, heads, page, index * PAGE, &mut sums),
         }
     }
     for (at, query) in range.enumerate() {
@@ -196,7 +199,8 @@ fn one_tile(
 }
 
 /// One page in plain Rust.
-fn plain_page(attention: &Attention, heads: &[Head<'_>], page: &[u16], position: usize, sums: &mut Sums) {
+#[inline(always)]
+pub(super) fn plain_page(attention: &Attention, heads: &[Head<'_>], page: &[u16], position: usize, sums: &mut Sums) {
     let stride = attention.stride();
     let (keys, values) = page.split_at(PAGE * stride);
     for (at, head) in heads.iter().enumerate() {

@@ -161,19 +161,10 @@ fn integers<'a>(
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(_) if totals.len() <= IN_REGISTERS => {
             use super::avx512::{FEW_ROWS, few};
-            // Passes of one size, give or take one, over a panel that the first has brought near.
-            let passes = totals.len().div_ceil(FEW_ROWS);
-            for (side, (weights, factors)) in panels.iter().enumerate() {
-                for pass in 0..passes {
-                    let (first, end) = (pass * totals.len() / passes, (pass + 1) * totals.len() / passes);
-                    let rows: [Row<'a>; FEW_ROWS] = std::array::from_fn(|at| row((first + at).min(end - 1)));
-                    let mut out = [[0.0; PANEL]; FEW_ROWS];
-                    let out = &mut out[..end - first];
-                    // SAFETY: the level says that the processor has these instructions.
-                    unsafe { few(bits, scales, weights, factors, &rows[..end - first], out) }
-                    totals[first..end].iter_mut().zip(out).for_each(|(totals, out)| totals[side] = *out);
-                }
-            }
+            in_passes::<FEW_ROWS, Row<'a>>(panels, row, totals, |weights, factors, rows, out| {
+                // SAFETY: the level says that the processor has these instructions.
+                unsafe { few(bits, scales, weights, factors, rows, out) }
+            });
         }
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(_) => {
@@ -195,21 +186,39 @@ fn integers<'a>(
                 }
             }
         }
-        _ => {
-            let mut out = [[0.0; PANEL]; TOGETHER];
-            let out = &mut out[..totals.len()];
-            let all: [Row<'a>; TOGETHER] = std::array::from_fn(|index| row(index.min(totals.len() - 1)));
-            for (side, (weights, factors)) in panels.iter().enumerate() {
-                match level {
-                    #[cfg(target_arch = "x86_64")]
-                    // SAFETY: the level says that the processor has these instructions.
-                    Level::Avx2(_) => unsafe {
-                        super::avx2::integers(bits, scales, weights, factors, &all[..out.len()], out);
-                    },
-                    _ => portable::integers(bits, scales, weights, factors, &all[..out.len()], out),
-                }
-                totals.iter_mut().zip(&*out).for_each(|(totals, out)| totals[side] = *out);
-            }
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(_) => {
+            use super::avx2::{FEW_ROWS, few};
+            in_passes::<FEW_ROWS, Row<'a>>(panels, row, totals, |weights, factors, rows, out| {
+                // SAFETY: the level says that the processor has these instructions.
+                unsafe { few(bits, scales, weights, factors, rows, out) }
+            });
+        }
+        Level::Portable => {
+            in_passes::<TOGETHER, Row<'a>>(panels, row, totals, |weights, factors, rows, out| {
+                portable::integers(bits, scales, weights, factors, rows, out);
+            });
+        }
+    }
+}
+
+/// Multiplies each panel with all rows, at most `N` at a time: passes of one size, give or take one, of
+/// which the first has brought the panel near.
+fn in_passes<const N: usize, R: Copy>(
+    panels: &[(&[u8], &[u8])],
+    row: &dyn Fn(usize) -> R,
+    totals: &mut [[[f32; PANEL]; 2]],
+    work: impl Fn(&[u8], &[u8], &[R], &mut [[f32; PANEL]]),
+) {
+    let passes = totals.len().div_ceil(N);
+    for (side, (weights, factors)) in panels.iter().enumerate() {
+        for pass in 0..passes {
+            let (first, end) = (pass * totals.len() / passes, (pass + 1) * totals.len() / passes);
+            let rows: [R; N] = std::array::from_fn(|at| row((first + at).min(end - 1)));
+            let mut out = [[0.0; PANEL]; N];
+            let out = &mut out[..end - first];
+            work(weights, factors, &rows[..end - first], out);
+            totals[first..end].iter_mut().zip(out).for_each(|(totals, out)| totals[side] = *out);
         }
     }
 }
@@ -224,19 +233,10 @@ fn has_pairs(level: Level) -> bool {
 fn pairs<'a>(panels: &[(&[u8], &[u8])], row: &dyn Fn(usize) -> &'a [u32], totals: &mut [[[f32; PANEL]; 2]]) {
     use super::avx512::{FEW_ROWS, STRIP_PAIRS, TILE_ROWS, few_pairs, tile_pairs};
     if totals.len() <= IN_REGISTERS {
-        let passes = totals.len().div_ceil(FEW_ROWS);
-        for (side, (weights, _)) in panels.iter().enumerate() {
-            for pass in 0..passes {
-                let (first, end) = (pass * totals.len() / passes, (pass + 1) * totals.len() / passes);
-                let rows: [&[u32]; FEW_ROWS] = std::array::from_fn(|at| row((first + at).min(end - 1)));
-                let mut out = [[0.0; PANEL]; FEW_ROWS];
-                let out = &mut out[..end - first];
-                // SAFETY: the level says that the processor has these instructions.
-                unsafe { few_pairs(weights, &rows[..end - first], out) }
-                totals[first..end].iter_mut().zip(out).for_each(|(totals, out)| totals[side] = *out);
-            }
-        }
-        return;
+        return in_passes::<FEW_ROWS, &[u32]>(panels, row, totals, |weights, _, rows, out| {
+            // SAFETY: the level says that the processor has these instructions.
+            unsafe { few_pairs(weights, rows, out) }
+        });
     }
     totals.fill([[0.0; PANEL]; 2]);
     let both = [panels[0].0, panels[panels.len() - 1].0];
@@ -260,14 +260,10 @@ fn floats<'a>(
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(_) if totals.len() <= FEW => {
-            let rows: [&[f32]; FEW] = std::array::from_fn(|index| row(index.min(totals.len() - 1)));
-            for (side, (weights, _)) in panels.iter().enumerate() {
-                let mut out = [[0.0; PANEL]; FEW];
-                let out = &mut out[..totals.len()];
+            in_passes::<FEW, &[f32]>(panels, row, totals, |weights, _, rows, out| {
                 // SAFETY: the level says that the processor has these instructions.
-                unsafe { super::avx512::few_floats(layout, weights, &rows[..totals.len()], out) }
-                totals.iter_mut().zip(out).for_each(|(totals, out)| totals[side] = *out);
-            }
+                unsafe { super::avx512::few_floats(layout, weights, rows, out) }
+            });
         }
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(_) => {
@@ -289,21 +285,18 @@ fn floats<'a>(
                 }
             }
         }
-        _ => {
-            let columns = row(0).len();
-            totals.fill([[0.0; PANEL]; 2]);
-            for (side, (weights, _)) in panels.iter().enumerate() {
-                for (index, totals) in totals.iter_mut().enumerate() {
-                    match level {
-                        #[cfg(target_arch = "x86_64")]
-                        // SAFETY: the level says that the processor has these instructions.
-                        Level::Avx2(_) => unsafe {
-                            super::avx2::floats(layout, weights, &row(index)[..columns], &mut totals[side]);
-                        },
-                        _ => portable::floats(layout, weights, &row(index)[..columns], &mut totals[side]),
-                    }
-                }
-            }
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(_) => {
+            use super::avx2::{FEW_ROWS, few_floats};
+            in_passes::<FEW_ROWS, &[f32]>(panels, row, totals, |weights, _, rows, out| {
+                // SAFETY: the level says that the processor has these instructions.
+                unsafe { few_floats(layout, weights, rows, out) }
+            });
+        }
+        Level::Portable => {
+            in_passes::<1, &[f32]>(panels, row, totals, |weights, _, rows, out| {
+                portable::floats(layout, weights, rows[0], &mut out[0]);
+            });
         }
     }
 }
