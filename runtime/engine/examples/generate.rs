@@ -46,11 +46,11 @@ fn drain(
     while let Some(event) = generation.next_blocking() {
         let at = *first.get_or_insert_with(|| started.elapsed());
         match event {
-            Event::Text(text) if show => {
+            Event::Text { text, .. } if show => {
                 print!("{text}");
                 std::io::stdout().flush()?;
             }
-            Event::Text(_) => {}
+            Event::Text { .. } => {}
             Event::Done { reason, completion_tokens, .. } => {
                 if show {
                     println!("\n[{reason:?}]");

@@ -27,7 +27,9 @@ mod text;
 mod tiny;
 mod weights;
 
-pub use engine::{EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits};
+pub use engine::{
+    EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits, ScoredToken, TokenLogprobs,
+};
 pub use error::{EngineError, SubmitError, TemplateError, TokenizeError};
 pub use files::{MemoryFiles, ModelFile, ModelFiles, PlainDirectory, PlainFile, ReadSeek};
 pub use load::{LoadOptions, Loaded, load};

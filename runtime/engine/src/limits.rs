@@ -70,3 +70,7 @@ pub(crate) const PREFILL_ALONE: usize = 128;
 pub(crate) const STOP_TEXTS: usize = 16;
 /// Bytes of one text that ends a generation.
 pub(crate) const STOP_BYTES: usize = 1024;
+/// Tokens whose scores one request may bias.
+pub(crate) const LOGIT_BIASES: usize = 1024;
+/// Likeliest tokens that come with each token of an answer.
+pub(crate) const LOGPROBS: usize = 20;

@@ -3,6 +3,7 @@
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::handle::{Event, FinishReason, Job, Place};
+use super::logprobs::{Held, TokenLogprobs};
 use super::sampling::Sampler;
 use super::stop::StopFilter;
 use crate::error::EngineError;
@@ -22,13 +23,18 @@ pub(crate) struct Sequence<C> {
     sampler: Sampler,
     decoder: Decoder,
     stop: StopFilter,
+    stopped: bool,
+    /// How many of the likeliest tokens go with each log probability, where those are wanted.
+    logprobs: Option<usize>,
+    held: Held,
+    choice: usize,
     events: UnboundedSender<Event>,
     place: Place,
 }
 
 impl<C> Sequence<C> {
     pub(crate) fn new(job: Job, cache: C, text: &TextModel, context: usize) -> Self {
-        let Job { request, events, place } = job;
+        let Job { request, choice, events, place } = job;
         let prompt_tokens = request.prompt.len();
         Self {
             cache,
@@ -36,9 +42,13 @@ impl<C> Sequence<C> {
             prompt_tokens,
             produced: 0,
             max_tokens: request.max_tokens.min(context.saturating_sub(prompt_tokens)),
-            sampler: Sampler::new(request.temperature, request.top_p, request.top_k, request.seed),
+            sampler: Sampler::new(&request, request.seed_of(choice)),
             decoder: text.decoder(),
             stop: StopFilter::new(request.stop),
+            stopped: false,
+            logprobs: request.logprobs,
+            held: Held::default(),
+            choice,
             tokens: request.prompt,
             events,
             place,
@@ -57,6 +67,10 @@ impl<C> Sequence<C> {
             sampler: self.sampler,
             decoder: self.decoder,
             stop: self.stop,
+            stopped: self.stopped,
+            logprobs: self.logprobs,
+            held: self.held,
+            choice: self.choice,
             events: self.events,
             place: self.place,
         }
@@ -105,11 +119,19 @@ impl<C> Sequence<C> {
         self.tokens.push(token);
         self.fed = 0;
         let piece = self.decoder.push(token);
+        if let Some(count) = self.logprobs {
+            let logprobs = TokenLogprobs::new(known, token, count, text);
+            self.held.push(logprobs, piece.len(), self.decoder.holds());
+        }
         let passed = self.stop.push(&piece);
-        self.send_text(passed.text);
         if passed.stopped {
             // Nothing of the decoder's rest may follow a stop text.
             self.decoder = text.decoder();
+            self.stopped = true;
+        }
+        let logprobs = self.held.release(passed.text.len());
+        self.send_text(passed.text, logprobs);
+        if self.stopped {
             return Ok(Some(FinishReason::Stop));
         }
         Ok(self.is_complete().then_some(FinishReason::Length))
@@ -120,20 +142,23 @@ impl<C> Sequence<C> {
         let rest = self.decoder.finish();
         let passed = self.stop.push(&rest);
         let held = if passed.stopped { String::new() } else { self.stop.finish() };
-        self.send_text(passed.text + &held);
+        let text = passed.text + &held;
+        let logprobs = self.held.finish(text.len(), self.stopped || passed.stopped);
+        self.send_text(text, logprobs);
         // Whoever sees the end may submit again at once: cache and place are free before it.
         drop(self.cache);
         drop(self.place);
         let _ = self.events.send(Event::Done {
+            choice: self.choice,
             reason,
             prompt_tokens: self.prompt_tokens,
             completion_tokens: self.produced,
         });
     }
 
-    fn send_text(&self, text: String) {
-        if !text.is_empty() {
-            let _ = self.events.send(Event::Text(text));
+    fn send_text(&self, text: String, logprobs: Vec<TokenLogprobs>) {
+        if !text.is_empty() || !logprobs.is_empty() {
+            let _ = self.events.send(Event::Text { choice: self.choice, text, logprobs });
         }
     }
 }

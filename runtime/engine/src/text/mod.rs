@@ -149,6 +149,11 @@ impl TextModel {
         self.template.is_some()
     }
 
+    /// The bytes of a token; for a special one, its name.
+    pub(crate) fn token_bytes(&self, token: u32) -> &[u8] {
+        self.tokenizer.special_text(token).map_or_else(|| self.tokenizer.bytes(token), str::as_bytes)
+    }
+
     pub(crate) fn ends_turn(&self, token: u32) -> bool {
         self.ends.contains(&token)
     }
