@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = EngineHandle::spawn(loaded, Limits::default())?;
     println!("loaded in {:.2?}", started.elapsed());
 
-    let prompt = engine.text().encode_chat(&[ChatMessage { role: "user".into(), content: question }], true)?;
+    let prompt = engine.text().encode_chat(&[ChatMessage::new("user", question)], true)?;
     println!("{} prompt tokens", prompt.len());
     let long: Vec<u32> = prompt.iter().copied().cycle().take(512).collect();
     let (first, _, _) = drain(&engine, GenerationRequest::greedy(long, 1), false)?;

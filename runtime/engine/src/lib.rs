@@ -30,9 +30,9 @@ mod weights;
 pub use engine::{
     EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits, ScoredToken, TokenLogprobs,
 };
-pub use error::{EngineError, SubmitError, TemplateError, TokenizeError};
+pub use error::{ConstraintError, EngineError, SubmitError, TemplateError, TokenizeError};
 pub use files::{MemoryFiles, ModelFile, ModelFiles, PlainDirectory, PlainFile, ReadSeek};
 pub use load::{LoadOptions, Loaded, load};
 pub use scripted::{Gate, Script};
-pub use text::{ChatMessage, Decoder, TextModel};
+pub use text::{ChatMessage, Constraint, Decoder, Said, TextModel, Tool, ToolCall, ToolFormat, ToolParser};
 pub use tiny::tiny_model;

@@ -15,7 +15,7 @@ use crate::error::{EngineError, SubmitError};
 use crate::limits::{LOGIT_BIASES, LOGPROBS, STOP_BYTES, STOP_TEXTS};
 use crate::load::Loaded;
 use crate::scripted::Script;
-use crate::text::TextModel;
+use crate::text::{Constraint, TextModel};
 
 /// How much an engine takes on at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Default for Limits {
 }
 
 /// What to generate.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct GenerationRequest {
     /// The prompt's tokens, from [`TextModel`].
     pub prompt: Vec<u32>,
@@ -64,6 +64,8 @@ pub struct GenerationRequest {
     pub seed: u64,
     /// Texts that end the answer, and are not part of it.
     pub stop: Vec<String>,
+    /// What the answer must be; it ends when it is whole.
+    pub constraint: Option<Constraint>,
 }
 
 impl GenerationRequest {
@@ -85,6 +87,7 @@ impl GenerationRequest {
             choices: 1,
             seed: 0,
             stop: Vec::new(),
+            constraint: None,
         }
     }
 
@@ -270,8 +273,9 @@ impl EngineHandle {
         self.check(&request)?;
         let places = self.take_places(request.choices)?;
         let (sender, events) = unbounded_channel();
-        for (choice, place) in places.into_iter().enumerate() {
-            let job = Job { request: request.clone(), choice, events: sender.clone(), place };
+        let requests = std::iter::repeat_n(request, places.len());
+        for ((choice, place), request) in places.into_iter().enumerate().zip(requests) {
+            let job = Job { request, choice, events: sender.clone(), place };
             // When one cannot be sent the thread is gone, and those before it with it.
             self.commands.send(job).map_err(|_| SubmitError::Stopped)?;
         }

@@ -12,6 +12,7 @@ pub use handle::{EngineHandle, Event, FinishReason, Generation, GenerationReques
 pub use logprobs::{ScoredToken, TokenLogprobs};
 pub(crate) use sampling::SplitMix64;
 pub(crate) use schedule::{Forward, Part};
+pub(crate) use stop::overlap;
 
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,6 @@ impl Penalties {
     }
 
     /// Whether there are any.
-    #[expect(clippy::float_cmp, reason = "the values that mean nothing are exact")]
     pub(crate) fn count(&self) -> bool {
         self.presence != 0.0 || self.frequency != 0.0 || self.repeats()
     }
@@ -50,7 +49,6 @@ impl Penalties {
         }
     }
 
-    #[expect(clippy::float_cmp, reason = "the value that means nothing is exact")]
     fn repeats(&self) -> bool {
         self.repetition != 1.0
     }

@@ -1,7 +1,7 @@
 //! From scores to the next token.
 //!
 //! ```text
-//! scores ─► logit_bias ─► repetition, frequency, presence penalties ─┬─► temperature 0: the likeliest
+//! scores ─► schema ─► logit_bias ─► repetition, frequency, presence penalties ─┬─► temperature 0: the likeliest
 //!                                                                    └─► temperature ─► top_k ─► top_p ─► min_p ─► draw
 //! ```
 //!
@@ -11,6 +11,8 @@
 //! libraries, so that `top_p` is a share of the distribution that is drawn from (llama.cpp cuts
 //! first by default). The cuts go in llama.cpp's order; `top_k` and `min_p` leave the same tokens in
 //! any order, and the mass that `top_p` shares out is that of what `top_k` left.
+
+use toktrie::SimpleVob;
 
 use super::handle::GenerationRequest;
 use super::penalties::Penalties;
@@ -50,15 +52,18 @@ impl Sampler {
         }
     }
 
-    /// The next token. Scores that are not numbers are passed over; if none is a number, the
-    /// model is broken and says so.
-    pub(crate) fn pick(&mut self, scores: &[f32]) -> Result<u32, EngineError> {
-        let token = if self.bias.is_empty() && !self.penalties.count() {
+    /// The next token, one of those `allowed` where only some are. Scores that are not numbers are
+    /// passed over; if none is a number, the model is broken and says so.
+    pub(crate) fn pick(&mut self, scores: &[f32], allowed: Option<&SimpleVob>) -> Result<u32, EngineError> {
+        let token = if self.bias.is_empty() && !self.penalties.count() && allowed.is_none() {
             self.choose(scores)?
         } else {
             let mut altered = std::mem::take(&mut self.altered);
             altered.clear();
             altered.extend_from_slice(scores);
+            if let Some(allowed) = allowed {
+                forbid(&mut altered, allowed);
+            }
             for &(token, bias) in &self.bias {
                 alter(&mut altered, token, |score| score + bias);
             }
@@ -120,6 +125,19 @@ impl Sampler {
     }
 }
 
+/// Takes every token but those allowed out of the draw.
+fn forbid(scores: &mut [f32], allowed: &SimpleVob) {
+    for (words, scores) in allowed.as_slice().iter().zip(scores.chunks_mut(u32::BITS as usize)) {
+        for (bit, score) in scores.iter_mut().enumerate() {
+            if words & (1 << bit) == 0 {
+                *score = f32::NEG_INFINITY;
+            }
+        }
+    }
+    let known = scores.len().min(allowed.len());
+    scores[known..].fill(f32::NEG_INFINITY);
+}
+
 /// Changes the score of a token, unless it is forbidden or no token at all. What was a number
 /// stays one.
 pub(super) fn alter(scores: &mut [f32], token: u32, change: impl Fn(f32) -> f32) {
@@ -174,14 +192,14 @@ mod tests {
         let mut sampler = Sampler::new(request, 7);
         let mut counts = [0; 5];
         for _ in 0..4000 {
-            counts[sampler.pick(&SCORES).unwrap() as usize] += 1;
+            counts[sampler.pick(&SCORES, None).unwrap() as usize] += 1;
         }
         counts
     }
 
     #[test]
     fn temperature_zero_takes_the_first_of_the_best() {
-        assert_eq!(Sampler::new(&GenerationRequest::greedy(vec![0], 1), 1).pick(&SCORES).unwrap(), 1);
+        assert_eq!(Sampler::new(&GenerationRequest::greedy(vec![0], 1), 1).pick(&SCORES, None).unwrap(), 1);
     }
 
     #[test]
@@ -207,7 +225,7 @@ mod tests {
     fn equal_seeds_give_equal_tokens_and_others_do_not() {
         let draw = |seed| {
             let mut sampler = Sampler::new(&GenerationRequest { temperature: 1.5, ..request() }, seed);
-            (0..64).map(|_| sampler.pick(&SCORES).unwrap()).collect::<Vec<_>>()
+            (0..64).map(|_| sampler.pick(&SCORES, None).unwrap()).collect::<Vec<_>>()
         };
         assert_eq!(draw(3), draw(3));
         assert_ne!(draw(3), draw(4));
@@ -215,9 +233,9 @@ mod tests {
 
     #[test]
     fn scores_that_are_no_numbers_are_an_error() {
-        let error = Sampler::new(&request(), 1).pick(&[f32::NAN, f32::INFINITY]).unwrap_err();
+        let error = Sampler::new(&request(), 1).pick(&[f32::NAN, f32::INFINITY], None).unwrap_err();
         assert!(matches!(error, EngineError::NotFinite));
-        assert_eq!(Sampler::new(&request(), 1).pick(&[f32::NAN, 1.0]).unwrap(), 1);
+        assert_eq!(Sampler::new(&request(), 1).pick(&[f32::NAN, 1.0], None).unwrap(), 1);
     }
 
     #[test]
@@ -231,10 +249,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_allowed_is_never_picked() {
+        let pick = |allowed: &[bool], request: &GenerationRequest| {
+            Sampler::new(request, 1).pick(&SCORES, Some(&SimpleVob::from_slice(allowed))).ok()
+        };
+        let biased = GenerationRequest { logit_bias: vec![(1, 100.0)], ..request() };
+        for request in [&request(), &biased, &GenerationRequest::greedy(vec![0], 1)] {
+            assert_eq!(pick(&[true, false, true, false, false], request), Some(0));
+            // A mask that says nothing of a token does not allow it.
+            assert_eq!(pick(&[true], request), Some(0));
+            assert_eq!(pick(&[false; 5], request), None);
+        }
+    }
+
+    #[test]
     fn a_bias_counts_for_greedy_and_never_revives_the_forbidden() {
         let pick = |bias: &[(u32, f32)]| {
             let request = GenerationRequest { logit_bias: bias.to_vec(), ..GenerationRequest::greedy(vec![0], 1) };
-            Sampler::new(&request, 1).pick(&SCORES).unwrap()
+            Sampler::new(&request, 1).pick(&SCORES, None).unwrap()
         };
         assert_eq!(pick(&[(0, 100.0)]), 0);
         assert_eq!(pick(&[(1, -100.0)]), 3);
@@ -256,7 +288,7 @@ mod tests {
             seed in 0u64..1000,
         ) {
             let request = GenerationRequest { temperature, top_k, top_p, min_p, ..request() };
-            let token = Sampler::new(&request, seed).pick(&scores).unwrap() as usize;
+            let token = Sampler::new(&request, seed).pick(&scores, None).unwrap() as usize;
             let weights: Vec<f32> = scores.iter().map(|score| (score / temperature).exp()).collect();
             let heavier: Vec<f32> = weights.iter().copied().filter(|weight| *weight > weights[token]).collect();
             proptest::prop_assert!(top_k == 0 || heavier.len() < top_k);
@@ -270,7 +302,7 @@ mod tests {
         #[test]
         fn greedy_is_the_maximum(scores in proptest::collection::vec(-20.0f32..20.0, 1..40)) {
             let request = GenerationRequest { top_k: 3, top_p: 0.5, min_p: 0.5, ..GenerationRequest::greedy(vec![0], 1) };
-            let token = Sampler::new(&request, 1).pick(&scores).unwrap();
+            let token = Sampler::new(&request, 1).pick(&scores, None).unwrap();
             proptest::prop_assert_eq!(Some(token), likeliest(&scores));
             proptest::prop_assert!(scores.iter().all(|score| *score <= scores[token as usize]));
         }

@@ -7,7 +7,7 @@ use super::logprobs::{Held, TokenLogprobs};
 use super::sampling::Sampler;
 use super::stop::StopFilter;
 use crate::error::EngineError;
-use crate::text::{Decoder, TextModel};
+use crate::text::{Constraint, Decoder, TextModel};
 
 /// A sequence in the batch.
 pub(crate) struct Sequence<C> {
@@ -27,6 +27,7 @@ pub(crate) struct Sequence<C> {
     /// How many of the likeliest tokens go with each log probability, where those are wanted.
     logprobs: Option<usize>,
     held: Held,
+    constraint: Option<Constraint>,
     choice: usize,
     events: UnboundedSender<Event>,
     place: Place,
@@ -48,6 +49,7 @@ impl<C> Sequence<C> {
             stopped: false,
             logprobs: request.logprobs,
             held: Held::default(),
+            constraint: request.constraint,
             choice,
             tokens: request.prompt,
             events,
@@ -70,6 +72,7 @@ impl<C> Sequence<C> {
             stopped: self.stopped,
             logprobs: self.logprobs,
             held: self.held,
+            constraint: self.constraint,
             choice: self.choice,
             events: self.events,
             place: self.place,
@@ -109,10 +112,15 @@ impl<C> Sequence<C> {
     pub(crate) fn advance(&mut self, scores: &[f32], text: &TextModel) -> Result<Option<FinishReason>, EngineError> {
         // Rows of the output matrix beyond the vocabulary are padding.
         let known = scores.get(..text.vocabulary()).unwrap_or(scores);
-        let token = self.sampler.pick(known)?;
+        let allowed = self.constraint.as_mut().map(Constraint::allowed).transpose()?;
+        let token = self.sampler.pick(known, allowed.as_ref())?;
         if text.ends_turn(token) {
             return Ok(Some(FinishReason::Stop));
         }
+        let whole = match &mut self.constraint {
+            Some(constraint) => constraint.accept(token)?,
+            None => false,
+        };
         self.produced += 1;
         // The prompt is in the cache: one slot is all that is still needed.
         self.tokens.clear();
@@ -131,7 +139,7 @@ impl<C> Sequence<C> {
         }
         let logprobs = self.held.release(passed.text.len());
         self.send_text(passed.text, logprobs);
-        if self.stopped {
+        if self.stopped || whole {
             return Ok(Some(FinishReason::Stop));
         }
         Ok(self.is_complete().then_some(FinishReason::Length))

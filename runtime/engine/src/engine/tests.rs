@@ -294,8 +294,8 @@ fn log_probabilities_keep_step_with_the_text() {
         for (text, logprobs) in scored(&engine, wanted) {
             let bytes: Vec<u8> = logprobs.iter().flat_map(|token| token.token.bytes.clone()).collect();
             assert_eq!(String::from_utf8(bytes).unwrap(), text);
-            // The script allows one token each time.
-            assert!(logprobs.iter().all(|token| token.token.logprob == 0.0 && token.likeliest.len() == 1));
+            // The script wants one token each time.
+            assert!(logprobs.iter().all(|token| token.token.logprob == 0.0 && token.likeliest[0] == token.token));
         }
     }
 }
@@ -315,4 +315,24 @@ fn log_probabilities_are_those_of_the_model_whatever_is_sampled() {
     assert!(sum > 0.1 && sum <= 1.0, "{sum}");
     let hot = all(GenerationRequest { temperature: 2.0, top_k: 1, ..greedy });
     assert!(hot == plain);
+}
+
+#[test]
+fn an_answer_follows_its_schema_and_ends_with_it() {
+    let schema = serde_json::json!({
+        "type": "object", "additionalProperties": false, "required": ["key"],
+        "properties": { "key": { "enum": ["first", "second"] } },
+    });
+    let scripted = EngineHandle::scripted(Script::says("{\"key\": \"second\"} and more")).unwrap();
+    for (engine, temperature) in [(&scripted, 0.0), (&scripted, 2.0), (&tiny(Limits::default()), 1.5)] {
+        let constraint = Some(engine.text().constraint(schema.as_object().unwrap()).unwrap());
+        let request = GenerationRequest { constraint, temperature, choices: 3, ..request(engine, "x") };
+        for text in drain_all(engine.submit(request).unwrap(), 3) {
+            let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert!(document["key"] == "first" || document["key"] == "second", "{text}");
+        }
+    }
+    let constraint = Some(scripted.text().constraint(schema.as_object().unwrap()).unwrap());
+    let answer = drain(scripted.submit(GenerationRequest { constraint, ..request(&scripted, "x") }).unwrap());
+    assert_eq!((answer.text.as_str(), answer.reason), ("{\"key\": \"second\"}", FinishReason::Stop));
 }
