@@ -151,6 +151,9 @@ pub enum ConstraintError {
         /// The library's own words.
         reason: String,
     },
+    /// As many schemas as may be are being compiled: try again.
+    #[error("too many schemas are being compiled")]
+    Busy,
     /// The model's vocabulary is not fit for it.
     #[error("this model cannot be held to a schema: its vocabulary is not fit for it")]
     Vocabulary,

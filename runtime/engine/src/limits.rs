@@ -80,6 +80,10 @@ pub(crate) const SCHEMA_BYTES: usize = 64 << 10;
 pub(crate) const SCHEMA_FUEL: u64 = 1_000_000;
 /// Symbols in the grammar that comes of it.
 pub(crate) const GRAMMAR_SIZE: usize = 200_000;
+/// Schemas that are compiled at one time.
+pub(crate) const COMPILING: usize = 8;
+/// States of the automaton that tells words apart, at some 2 kB each: what one answer may keep.
+pub(crate) const LEXER_STATES: usize = 10_000;
 /// Work before each token: some 14,000 units a millisecond. Other streams wait meanwhile.
 pub(crate) const STEP_FUEL: u64 = 100_000;
 /// The same in items of the parser: some 20,000 a millisecond.

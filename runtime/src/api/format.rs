@@ -54,11 +54,11 @@ pub(super) fn compile(
     schema: &Map<String, Value>,
     parameter: &'static str,
 ) -> Result<Constraint, ApiError> {
-    text.constraint(schema).map_err(|error| {
-        let code = match error {
-            ConstraintError::TooLarge { .. } | ConstraintError::Schema { .. } => "invalid_schema",
-            ConstraintError::Vocabulary => "unsupported_parameter",
-        };
-        ApiError::invalid(code, Some(parameter), error.to_string())
+    text.constraint(schema).map_err(|error| match error {
+        ConstraintError::TooLarge { .. } | ConstraintError::Schema { .. } => {
+            ApiError::invalid("invalid_schema", Some(parameter), error.to_string())
+        }
+        ConstraintError::Vocabulary => ApiError::invalid("unsupported_parameter", Some(parameter), error.to_string()),
+        ConstraintError::Busy => ApiError::busy(),
     })
 }

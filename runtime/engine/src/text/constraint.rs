@@ -4,6 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use llguidance::api::{ParserLimits, TopLevelGrammar};
 use llguidance::earley::SlicedBiasComputer;
@@ -13,7 +14,9 @@ use toktrie::{ApproximateTokEnv, InferenceCapabilities, SimpleVob, TokEnv, TokRx
 
 use super::tokenizer::Tokenizer;
 use crate::error::{ConstraintError, EngineError};
-use crate::limits::{GRAMMAR_ITEMS, GRAMMAR_SIZE, QUOTED, SCHEMA_BYTES, SCHEMA_FUEL, STEP_FUEL};
+use crate::limits::{
+    COMPILING, GRAMMAR_ITEMS, GRAMMAR_SIZE, LEXER_STATES, QUOTED, SCHEMA_BYTES, SCHEMA_FUEL, STEP_FUEL,
+};
 
 /// White space between the parts of a document: enough for deep indentation, and an end for models
 /// that would go on with it for ever.
@@ -44,7 +47,20 @@ impl Constraint {
 }
 
 /// What all constraints of a model share: its vocabulary as a tree of bytes.
-pub(super) struct Grammars(ParserFactory);
+pub(super) struct Grammars {
+    factory: ParserFactory,
+    /// Schemas that are being compiled.
+    compiling: AtomicUsize,
+}
+
+/// A place among those; dropping it frees it.
+struct Compiling<'a>(&'a AtomicUsize);
+
+impl Drop for Compiling<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 impl Grammars {
     /// `end` is the token that ends a turn.
@@ -76,10 +92,11 @@ impl Grammars {
             step_lexer_fuel: STEP_FUEL,
             step_max_items: GRAMMAR_ITEMS,
             max_grammar_size: GRAMMAR_SIZE,
+            max_lexer_states: LEXER_STATES,
             verbose_errors: false,
             ..ParserLimits::default()
         };
-        Some(Self(factory))
+        Some(Self { factory, compiling: AtomicUsize::new(0) })
     }
 
     pub(super) fn compile(&self, mut schema: Map<String, Value>) -> Result<Constraint, ConstraintError> {
@@ -87,10 +104,13 @@ impl Grammars {
         if bytes > SCHEMA_BYTES {
             return Err(ConstraintError::TooLarge { bytes, limit: SCHEMA_BYTES });
         }
+        let room = |running: usize| (running < COMPILING).then_some(running + 1);
+        let place = self.compiling.fetch_update(Ordering::AcqRel, Ordering::Acquire, room);
+        let _place = place.map(|_| Compiling(&self.compiling)).map_err(|_| ConstraintError::Busy)?;
         // The library takes its options from here; they are ours to choose.
         schema.insert("x-guidance".into(), json!({ "whitespace_pattern": WHITE_SPACE }));
         let grammar = TopLevelGrammar::from_json_schema(Value::Object(schema));
-        let compiled = catch_unwind(AssertUnwindSafe(|| Matcher::new(self.0.create_parser(grammar))));
+        let compiled = catch_unwind(AssertUnwindSafe(|| Matcher::new(self.factory.create_parser(grammar))));
         let matcher = compiled.map_err(|_| refused("the library failed on it"))?;
         match matcher.get_error() {
             None => Ok(Constraint(matcher)),

@@ -126,6 +126,12 @@ fn schemas_that_cost_too_much_are_refused() {
         json!({ "type": "string", "minLength": 1_000_000_000, "maxLength": 2_000_000_000 }),
         json!({ "type": "array", "items": { "type": "null" }, "minItems": 1_000_000_000 }),
         json!({ "type": "string", "pattern": "^(.*a.{20}|.*b.{20}|.*c.{20})$" }),
+        // Every alternative of one with every one of the others.
+        json!({ "allOf": (0..8).map(|one| json!({ "anyOf": (0..10).map(|other| json!({
+            "properties": { format!("p{one}"): { "const": other } } })).collect::<Vec<_>>() })).collect::<Vec<_>>() }),
+        json!({ "allOf": (0..12).map(|one| json!({ "oneOf": (0..10).map(|other| json!({
+            "type": "string", "pattern": format!("^[a-{}]*{one}", char::from(b'b' + other)) })).collect::<Vec<_>>() }))
+            .collect::<Vec<_>>() }),
     ];
     for schema in hostile {
         let start = std::time::Instant::now();
