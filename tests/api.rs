@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 use strongroom_broker::Revoke;
 use strongroom_engine::{Gate, Limits, Script};
 
+mod answers;
+mod deadlines;
+mod formats;
+mod tools;
+
 use crate::support::guests::{refuses, request_filter};
 use crate::support::system::{Application, Blueprint, CHAT, MODEL, System, chat, http, said, streamed};
 
@@ -66,10 +71,16 @@ async fn bodies_that_are_not_what_is_wanted() {
             "the field `content` is missing",
         ),
         (
+            with("messages", json!([{ "role": "emperor", "content": "x" }])),
+            "invalid_value",
+            Some("messages"),
+            "a message's role is not one of system, developer, user, assistant, tool",
+        ),
+        (
             with("messages", json!([{ "role": "tool", "content": "x" }])),
             "invalid_value",
             Some("messages"),
-            "a message's role is not one of system, developer, user, assistant",
+            "a message of role `tool` wants `tool_call_id`",
         ),
         (
             with("messages", json!([{ "role": "user", "content": [{ "type": "image_url", "image_url": {} }] }])),
@@ -91,19 +102,21 @@ async fn parameters_that_are_not_served_or_out_of_range() {
     let stops = "`stop` takes up to 4 strings, none of them empty";
     let cases = [
         (
-            "tools",
-            json!([{ "type": "function" }]),
-            "unsupported_parameter",
-            "the parameter `tools` is not served; leave it out",
-        ),
-        ("logprobs", json!(true), "unsupported_parameter", "the parameter `logprobs` is not served; leave it out"),
-        (
             "no_such_thing",
             json!(1),
             "unsupported_parameter",
             "the parameter `no_such_thing` is not served; leave it out",
         ),
-        ("n", json!(2), "unsupported_parameter", "`n` other than 1 is not served"),
+        ("n", json!(0), "invalid_value", "`n` is 0; 1 to 16 is wanted"),
+        ("n", json!(17), "invalid_value", "`n` is 17; 1 to 16 is wanted"),
+        ("min_p", json!(1.5), "invalid_value", "`min_p` is 1.5; 0 to 1 is wanted"),
+        ("top_k", json!(-2), "invalid_value", "`top_k` is -2; -1 to 4294967295 is wanted"),
+        ("presence_penalty", json!(3), "invalid_value", "`presence_penalty` is 3; -2 to 2 is wanted"),
+        ("frequency_penalty", json!(-3), "invalid_value", "`frequency_penalty` is -3; -2 to 2 is wanted"),
+        ("repetition_penalty", json!(0), "invalid_value", "`repetition_penalty` is 0; 0.01 to 10 is wanted"),
+        ("logit_bias", json!({ "5": 101 }), "invalid_value", "`logit_bias` is 101; -100 to 100 is wanted"),
+        ("logit_bias", json!({ "x": 1 }), "invalid_value", "`logit_bias` wants numbers of tokens as names"),
+        ("seed", json!(0.5), "invalid_value", "`seed` wants a whole number of 64 bits"),
         ("temperature", json!(2.5), "invalid_value", "`temperature` is 2.5; 0 to 2 is wanted"),
         ("top_p", json!(-1), "invalid_value", "`top_p` is -1; 0 to 1 is wanted"),
         ("max_tokens", json!(0), "invalid_value", "`max_tokens` must be at least 1"),
@@ -116,7 +129,17 @@ async fn parameters_that_are_not_served_or_out_of_range() {
     }
     assert_eq!(system.counter("generation_requests").await, 0);
     // What asks for nothing, or for what happens anyway, is taken.
-    for (name, value) in [("tools", json!([])), ("logprobs", json!(false)), ("n", json!(1)), ("user", json!("u"))] {
+    for (name, value) in [
+        ("tools", json!([])),
+        ("logprobs", json!(false)),
+        ("n", json!(1)),
+        ("user", json!("u")),
+        ("top_k", json!(-1)),
+        ("top_p", json!(0)),
+        ("seed", json!(-1)),
+        ("logit_bias", json!({ "5": -100 })),
+        ("response_format", json!({ "type": "text" })),
+    ] {
         assert_eq!(application.post_text(CHAT, &with(name, value)).await.status(), 200, "{name}");
     }
 }

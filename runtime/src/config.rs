@@ -34,6 +34,10 @@ const NAME_MAX: usize = 128;
 const MAX_STREAMS: usize = 8;
 /// Requests that may wait by default.
 const QUEUE: usize = 32;
+/// The longest that an answer may be allowed to take, seconds.
+const ANSWER_SECONDS_MAX: u64 = 3_600;
+/// The likeliest tokens that may come with a log probability (protocol.md, threat 15).
+const TOP_LOGPROBS_MAX: usize = 5;
 /// Tokens of an answer when the request names no limit.
 const DEFAULT_MAX_TOKENS: usize = 512;
 
@@ -84,6 +88,13 @@ pub struct Config {
     /// Tokens of an answer when the request names no limit.
     #[serde(default = "default_max_tokens")]
     pub default_max_tokens: usize,
+    /// How long an answer may take, seconds, 1 to 3600. Absent: as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_seconds: Option<u64>,
+    /// Gives log probabilities, with at most so many of the likeliest tokens, 0 to 5 (protocol.md, threat 15).
+    /// Absent: none are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_top_logprobs: Option<usize>,
     /// Refuse to start where memory can be swapped or dumped.
     #[serde(default)]
     pub strict: bool,
@@ -222,6 +233,10 @@ impl Config {
         let seconds = self.lease_seconds;
         want("lease_seconds", &seconds.to_string(), "60 to 86400", (60..=LEASE_SECONDS_MAX).contains(&seconds))?;
         want("default_max_tokens", "0", "at least 1", self.default_max_tokens > 0)?;
+        let seconds = self.answer_seconds.unwrap_or(1);
+        want("answer_seconds", &seconds.to_string(), "1 to 3600", (1..=ANSWER_SECONDS_MAX).contains(&seconds))?;
+        let likeliest = self.max_top_logprobs.unwrap_or(0);
+        want("max_top_logprobs", &likeliest.to_string(), "0 to 5", likeliest <= TOP_LOGPROBS_MAX)?;
         want("max_streams", &self.max_streams.to_string(), "1 to 256", (1..=256).contains(&self.max_streams))?;
         if let Some(gpus) = &self.gpus {
             want("gpus.count", &gpus.count.to_string(), "1 to 16", (1..=16).contains(&gpus.count))?;

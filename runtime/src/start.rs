@@ -142,6 +142,8 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
         metrics: Arc::new(Metrics::new()),
         padding: Profile::from_id(&config.padding).unwrap_or(Profile::Bucket),
         default_max_tokens: config.default_max_tokens,
+        max_top_logprobs: config.max_top_logprobs,
+        answer_time: config.answer_seconds.map(Duration::from_secs),
         serving: Serving::default(),
         uploads: Arc::new(Semaphore::new(gateway::UPLOADS)),
     };

@@ -1,6 +1,7 @@
 //! What the tests share: the whole system in one process, the enemy between its parts, and
 //! plugins written as text.
 
+mod clients;
 pub(crate) mod clock;
 pub(crate) mod files;
 pub(crate) mod gateway;

@@ -2,7 +2,6 @@
 //! model, the tenant's broker, the server, and clients. Loopback ports are chosen by the
 //! system; time is [`Time`].
 
-use std::future::pending;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::path::Path;
@@ -10,14 +9,12 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use serde_json::{Value, json};
 use strongroom_attestation::crypto::sha256;
 use strongroom_broker::{Broker, InitOptions, TrustOptions};
 use strongroom_channel::cose::SigningKey;
 use strongroom_channel::deployment::DeploymentId;
 use strongroom_channel::trust_file::{self, Environment, TrustFile};
-use strongroom_client::{Answer, ClientError, Connector, Keeper, OutgoingRequest, Proxy};
+use strongroom_client::{Connector, Keeper};
 use strongroom_enclave_loader::SealOptions;
 use strongroom_engine::Script;
 use strongroom_runtime::{
@@ -28,6 +25,7 @@ use strongroom_simulated_platform::SimulatedDevice;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+pub(crate) use super::clients::{Application, CHAT, Client, chat, http, said, streamed};
 use super::clock::Time;
 use super::files;
 use super::gpus::Gpus;
@@ -39,8 +37,6 @@ use super::source::CountedSource;
 pub(crate) const MODEL: &str = "tiny";
 /// The name that an update is sealed with.
 pub(crate) const UPDATE: &str = "tiny-update";
-/// The path of chats.
-pub(crate) const CHAT: &str = "/v1/chat/completions";
 
 /// How a system is to be.
 pub(crate) struct Blueprint {
@@ -53,9 +49,17 @@ pub(crate) struct Blueprint {
     engine: Option<ScriptedEngine>,
     plugins: Vec<(&'static str, Vec<u8>)>,
     files: Vec<(&'static str, Vec<u8>)>,
+    /// Lines at the head of the configuration.
+    configured: &'static str,
 }
 
 impl Blueprint {
+    /// With these lines in its configuration.
+    pub(crate) fn configured(mut self, lines: &'static str) -> Self {
+        self.configured = lines;
+        self
+    }
+
     /// The sealed model lies behind an address, not in a directory of the server's.
     pub(crate) fn remote(mut self) -> Self {
         self.remote = true;
@@ -92,6 +96,7 @@ impl Blueprint {
             engine: None,
             plugins: Vec::new(),
             files: Vec::new(),
+            configured: "",
         }
     }
 
@@ -157,9 +162,10 @@ impl Blueprint {
         let api_key = broker.create_api_key("an-application").unwrap().secret.to_string();
         let pinned = format!("key = \"{}\"\n", hex::encode(broker.broker_key().to_bytes()));
         let mut text = format!(
-            "deployment = \"{}\"\nlisten = \"127.0.0.1:0\"\n{}[broker]\nurl = \"{broker_url}\"\n{}\
+            "deployment = \"{}\"\nlisten = \"127.0.0.1:0\"\n{}{}[broker]\nurl = \"{broker_url}\"\n{}\
              [[model]]\nname = \"{MODEL}\"\npath = {:?}\npublisher = \"{}\"\n",
             self.deployment,
+            self.configured,
             if self.kbs { "release = \"kbs\"\n" } else { "" },
             if self.kbs { "" } else { &pinned },
             place,
@@ -369,90 +375,6 @@ impl System {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("strongroom_{name}_total ")));
         line.unwrap_or_else(|| panic!("no counter {name} in {text}")).parse().unwrap()
     }
-}
-
-/// A client that uses the library.
-pub(crate) struct Client {
-    pub(crate) keeper: Keeper,
-    pub(crate) api_key: String,
-}
-
-impl Client {
-    /// Sends a request; the answer's head has come.
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Answer, ClientError> {
-        self.keeper.send(&self.request("POST", path, body.to_string().into_bytes())).await
-    }
-
-    pub(crate) fn request(&self, method: &str, path: &str, body: Vec<u8>) -> OutgoingRequest {
-        let headers = vec![
-            ("authorization".to_owned(), format!("Bearer {}", self.api_key)),
-            ("content-type".to_owned(), "application/json".to_owned()),
-        ];
-        OutgoingRequest { method: method.into(), path: path.into(), headers, body }
-    }
-
-    /// The whole answer to a question.
-    pub(crate) async fn ask(&self, question: &str) -> Result<Value, ClientError> {
-        let mut answer = self.post(CHAT, &chat(question)).await?;
-        let content = answer.collect().await?;
-        Ok(serde_json::from_slice(&content).unwrap())
-    }
-
-    /// Why a question got no answer.
-    pub(crate) async fn refusal(&self, question: &str) -> &'static str {
-        self.ask(question).await.unwrap_err().code()
-    }
-}
-
-/// An application that speaks plain HTTP to the proxy on its machine.
-pub(crate) struct Application {
-    pub(crate) url: String,
-    pub(crate) api_key: String,
-}
-
-impl Application {
-    pub(crate) async fn over(client: Client) -> Self {
-        let listener = strongroom_client::bind((Ipv4Addr::LOCALHOST, 0).into(), false).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(Proxy::new(client.keeper).serve(listener, pending()));
-        Self { url, api_key: client.api_key }
-    }
-
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
-        self.post_text(path, &body.to_string()).await
-    }
-
-    pub(crate) async fn post_text(&self, path: &str, body: &str) -> reqwest::Response {
-        let request = http().post(format!("{}{path}", self.url)).header(CONTENT_TYPE, "application/json");
-        request.header(AUTHORIZATION, format!("Bearer {}", self.api_key)).body(body.to_owned()).send().await.unwrap()
-    }
-
-    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
-        let request = http().get(format!("{}{path}", self.url));
-        request.header(AUTHORIZATION, format!("Bearer {}", self.api_key)).send().await.unwrap()
-    }
-}
-
-/// A chat of one question.
-pub(crate) fn chat(question: &str) -> Value {
-    json!({ "model": MODEL, "messages": [{ "role": "user", "content": question }] })
-}
-
-/// The same, streamed.
-pub(crate) fn streamed(question: &str) -> Value {
-    let mut body = chat(question);
-    body["stream"] = true.into();
-    body
-}
-
-/// What the model said in a whole answer.
-pub(crate) fn said(answer: &Value) -> &str {
-    answer["choices"][0]["message"]["content"].as_str().unwrap()
-}
-
-/// An HTTP client that goes nowhere else.
-pub(crate) fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// Serves on a free loopback port until the test ends.

@@ -87,9 +87,9 @@ pub struct TeeEvidence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NvidiaDevice {
     arch: &'static str,
-    uuid: String,
-    evidence: String,
     certificate: String,
+    evidence: String,
+    uuid: String,
 }
 
 /// The client's one-use key as a JSON Web Key. Unknown fields are refused, because they

@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = EngineHandle::spawn(loaded, Limits::default())?;
     println!("loaded in {:.2?}: {machine:?}", started.elapsed());
 
-    let prompt = engine.text().encode_chat(&[ChatMessage { role: "user".into(), content: question }], true)?;
+    let prompt = engine.text().encode_chat(&[ChatMessage::new("user", question)], true)?;
     println!("{} prompt tokens", prompt.len());
     let long: Vec<u32> = prompt.iter().copied().cycle().take(512).collect();
     let (first, _, _) = drain(&engine, GenerationRequest::greedy(long, 1), false)?;
@@ -53,11 +53,11 @@ fn drain(
     while let Some(event) = generation.next_blocking() {
         let at = *first.get_or_insert_with(|| started.elapsed());
         match event {
-            Event::Text(text) if show => {
+            Event::Text { text, .. } if show => {
                 print!("{text}");
                 std::io::stdout().flush()?;
             }
-            Event::Text(_) => {}
+            Event::Text { .. } => {}
             Event::Done { reason, completion_tokens, .. } => {
                 if show {
                     println!("\n[{reason:?}]");

@@ -71,6 +71,9 @@ pub enum EngineError {
     /// The model computed something that is not a number.
     #[error("the model computed no finite score for any token")]
     NotFinite,
+    /// What an answer must follow took more work than it may, or allows nothing that the model can say.
+    #[error("the answer's schema took too much work, or allows no token")]
+    Constraint,
     /// Tensor arithmetic failed.
     #[error("tensor arithmetic failed")]
     Arithmetic(#[from] candle_core::Error),
@@ -132,6 +135,31 @@ pub enum SubmitError {
     /// The engine was stopped, or its thread died.
     #[error("the engine has stopped")]
     Stopped,
+}
+
+/// Why an answer cannot be held to a JSON schema.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConstraintError {
+    /// The schema is longer than is taken.
+    #[error("the schema has {bytes} bytes, the limit is {limit}")]
+    TooLarge {
+        /// Bytes of its JSON.
+        bytes: usize,
+        /// Bytes that it may have.
+        limit: usize,
+    },
+    /// The schema has an error, asks for what is not supported, or takes too much work.
+    #[error("the schema cannot be followed: {reason}")]
+    Schema {
+        /// The library's own words.
+        reason: String,
+    },
+    /// As many schemas as may be are being compiled: try again.
+    #[error("too many schemas are being compiled")]
+    Busy,
+    /// The model's vocabulary is not fit for it.
+    #[error("this model cannot be held to a schema: its vocabulary is not fit for it")]
+    Vocabulary,
 }
 
 /// Why messages could not be made into a prompt.

@@ -297,7 +297,7 @@ fn hostile_templates_end_by_a_limit() {
         ("divides by zero", "{{ 1 // 0 }}", None),
         ("passes 128 bits", "{{ 2 ** 1000 }}", None),
     ] {
-        let messages = [ChatMessage { role: "user".into(), content: "hello".into() }];
+        let messages = [ChatMessage::new("user", "hello")];
         match with_template(template).encode_chat(&messages, true) {
             Err(TemplateError::Limit { what }) => assert_eq!(Some(what), limit, "{defect}"),
             Err(TemplateError::Broken { .. }) => assert_eq!(None, limit, "{defect}"),
@@ -309,7 +309,7 @@ fn hostile_templates_end_by_a_limit() {
 #[test]
 fn indenting_is_jinjas() {
     let render = |template: &str| {
-        let messages = [ChatMessage { role: "user".into(), content: "a\n\nb\n".into() }];
+        let messages = [ChatMessage::new("user", "a\n\nb\n")];
         with_template(template).apply_chat_template(&messages, true).unwrap()
     };
     assert_eq!(render("{{ messages[0].content | indent }}"), "a\n\n    b");
@@ -326,7 +326,7 @@ fn special_tokens_are_found_among_very_many() {
         model.tokenizer_config = json!({ "eos_token": "<0>", "chat_template": "{{ '<' * 300000 }}<99999>" });
     });
     let text = load_text(&files, &LoadOptions::default()).unwrap();
-    let tokens = text.encode_chat(&[ChatMessage { role: "user".into(), content: String::new() }], true).unwrap();
+    let tokens = text.encode_chat(&[ChatMessage::new("user", String::new())], true).unwrap();
     assert_eq!(tokens.last(), Some(&(256 + 99_999)));
     assert_eq!(text.decode(&tokens).len(), 300_000);
 }

@@ -30,10 +30,12 @@ mod text;
 mod tiny;
 mod weights;
 
-pub use engine::{EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits};
-pub use error::{EngineError, SubmitError, TemplateError, TokenizeError};
+pub use engine::{
+    EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits, ScoredToken, TokenLogprobs,
+};
+pub use error::{ConstraintError, EngineError, SubmitError, TemplateError, TokenizeError};
 pub use files::{MemoryFiles, ModelFile, ModelFiles, PlainDirectory, PlainFile, ReadSeek};
 pub use load::{Arithmetic, LoadOptions, Loaded, Machine, load};
 pub use scripted::{Gate, Script};
-pub use text::{ChatMessage, Decoder, TextModel};
+pub use text::{ChatMessage, Constraint, Decoder, Said, TextModel, Tool, ToolCall, ToolFormat, ToolParser};
 pub use tiny::tiny_model;

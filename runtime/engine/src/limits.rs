@@ -72,3 +72,21 @@ pub(crate) const PREFILL_ALONE: usize = 480;
 pub(crate) const STOP_TEXTS: usize = 16;
 /// Bytes of one text that ends a generation.
 pub(crate) const STOP_BYTES: usize = 1024;
+/// Tokens whose scores one request may bias.
+pub(crate) const LOGIT_BIASES: usize = 1024;
+/// Likeliest tokens that come with each token of an answer.
+pub(crate) const LOGPROBS: usize = 20;
+/// Bytes of a JSON schema that an answer must follow.
+pub(crate) const SCHEMA_BYTES: usize = 64 << 10;
+/// Work for compiling one, in the library's units, of which it does some 50,000 a millisecond.
+pub(crate) const SCHEMA_FUEL: u64 = 1_000_000;
+/// Symbols in the grammar that comes of it.
+pub(crate) const GRAMMAR_SIZE: usize = 200_000;
+/// Schemas that are compiled at one time.
+pub(crate) const COMPILING: usize = 8;
+/// States of the automaton that tells words apart, at some 2 kB each: what one answer may keep.
+pub(crate) const LEXER_STATES: usize = 10_000;
+/// Work before each token: some 14,000 units a millisecond. Other streams wait meanwhile.
+pub(crate) const STEP_FUEL: u64 = 100_000;
+/// The same in items of the parser: some 20,000 a millisecond.
+pub(crate) const GRAMMAR_ITEMS: usize = 25_000;

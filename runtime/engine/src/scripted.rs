@@ -117,7 +117,11 @@ impl Gate {
     }
 }
 
-/// The model behind a script: its scores allow one token at a time.
+/// The score of what the script does not say: too low for every sampler, and yet there for an answer
+/// that must follow a schema.
+const FAR_BELOW: f32 = -10_000.0;
+
+/// The model behind a script: it wants one token at a time.
 pub(crate) struct ScriptedModel {
     /// `None` echoes the prompt.
     reply: Option<Vec<u32>>,
@@ -160,7 +164,7 @@ impl ScriptedModel {
         let reply = self.reply.as_ref().unwrap_or(&cache.prompt);
         let token = reply.get(cache.said).copied().unwrap_or_else(|| self.text.end_of_turn());
         cache.said += 1;
-        let mut scores = vec![f32::NEG_INFINITY; self.text.vocabulary()];
+        let mut scores = vec![FAR_BELOW; self.text.vocabulary()];
         if let Some(score) = scores.get_mut(token as usize) {
             *score = 0.0;
         }

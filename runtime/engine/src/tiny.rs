@@ -25,8 +25,15 @@ const WORDS: [&str; 12] =
 /// Special tokens, in the order of their numbers.
 const SPECIALS: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
 
-const TEMPLATE: &str = "{% for message in messages %}\
-    {{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}\
+/// As Qwen 2.5's, in short; tools the same way.
+const TEMPLATE: &str = "{% if tools %}{{ '<|im_start|>system\\n' }}\
+    {% for tool in tools %}{{ tool | tojson + '\\n' }}{% endfor %}{{ '<|im_end|>\\n' }}{% endif %}\
+    {% for message in messages %}\
+    {{ '<|im_start|>' + message.role + '\\n' + message.content }}\
+    {% for call in message.tool_calls %}\
+    {{ '<tool_call>\\n{\"name\": ' + call.function.name | tojson + ', \"arguments\": ' + call.function.arguments | tojson + '}\\n</tool_call>' }}\
+    {% endfor %}\
+    {{ '<|im_end|>\\n' }}\
     {% endfor %}\
     {% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 

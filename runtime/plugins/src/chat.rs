@@ -15,8 +15,9 @@ pub struct ChatRequest {
 /// One turn of a conversation.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Who speaks: "system", "user", "assistant" or "tool". What a filter hands back is
-    /// not checked here; the server validates it like a client's.
+    /// Who speaks: "system", "user", "assistant" or "tool", or one of the roles for tools in
+    /// docs/specs/plugin-interface.md. What a filter hands back is not checked here; the server
+    /// validates it like a client's.
     pub role: String,
     /// What was said.
     pub content: String,

@@ -8,12 +8,13 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use strongroom_plugins as plugin;
 
+use super::deadline::Deadline;
 use super::error::ApiError;
-use super::generate;
+use super::generate::{self, Piece, Task};
 use super::openai::{self, CompletionRequest, Usage};
 use super::receipts::ReceiptSlot;
 use super::stream::{self, Shape};
-use super::{App, identity};
+use super::{App, extraction, identity};
 
 pub(super) async fn create(
     State(app): State<App>,
@@ -22,10 +23,12 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     generate::want_json(&headers)?;
+    let deadline = Deadline::new(&headers, app.answer_time)?;
     let request: CompletionRequest = openai::parse(&body)?;
     request.common.check(&request.other)?;
     let served = app.serving.now().ok_or_else(ApiError::loading)?;
     let model = identity::model_of(&served, &request.model)?;
+    extraction::check(&app, request.logprobs, "logprobs", &request.common, false, &served.plugins)?;
 
     let (plugins, text) = (served.plugins.clone(), model.engine.text().clone());
     // Plugins see the prompt as the one message of a user.
@@ -38,16 +41,27 @@ pub(super) async fn create(
     })
     .await?;
 
-    let running = generate::begin(&app, model, &served.plugins, prompt, "prompt", &request.common, slot)?;
-    let shape = TextShape { id: generate::answer_id("cmpl")?, model: model.name.clone(), created: app.clock.now() };
+    let task = Task { prompt, parameter: "prompt", logprobs: request.logprobs, constraint: None, deadline };
+    let running = generate::begin(&app, model, &served.plugins, task, &request.common, slot)?;
+    let mut shape = TextShape {
+        id: format!("cmpl-{}", generate::random_id()?),
+        model: model.name.clone(),
+        created: app.clock.now(),
+        logprobs: request.logprobs.is_some(),
+        offsets: vec![0; request.common.choices()],
+    };
     if request.common.stream {
         let usage = request.common.stream_options.is_some_and(|options| options.include_usage);
         return stream::respond(app, served.plugins.clone(), running, shape, usage).await;
     }
-    let (text, finished) = running.collect(&app).await?;
-    let plugins = served.plugins.clone();
-    let text = generate::off_executor(move || plugins.on_response(text)).await?;
-    Ok(Json(shape.body(&text, Some(finished.reason), Some(finished.usage))).into_response())
+    let (choices, usage) = running.collect(&app).await?;
+    let choices = generate::filtered(served.plugins.clone(), choices).await?;
+    let numbered = choices.iter().enumerate();
+    let choices: Vec<Value> =
+        numbered.map(|(number, choice)| shape.choice(number, &choice.piece, Some(choice.reason))).collect();
+    let mut body = shape.body(&choices);
+    body["usage"] = json!(usage);
+    Ok(Json(body).into_response())
 }
 
 /// How completions look; a chunk has the shape of a whole answer.
@@ -55,37 +69,44 @@ struct TextShape {
     id: String,
     model: String,
     created: u64,
+    logprobs: bool,
+    /// Characters of each answer so far.
+    offsets: Vec<usize>,
 }
 
 impl TextShape {
-    fn body(&self, text: &str, reason: Option<&str>, usage: Option<Usage>) -> Value {
-        let mut body = json!({
+    fn body(&self, choices: &[Value]) -> Value {
+        json!({
             "id": self.id, "object": "text_completion", "created": self.created, "model": self.model,
-            "choices": [{ "index": 0, "text": text, "logprobs": null, "finish_reason": reason }],
-        });
-        if let Some(usage) = usage {
-            body["usage"] = json!(usage);
-        }
-        body
+            "choices": choices,
+        })
+    }
+
+    fn choice(&mut self, number: usize, piece: &Piece, reason: Option<&str>) -> Value {
+        let offset = self.offsets.get_mut(number).filter(|_| self.logprobs);
+        let logprobs = offset.map(|offset| extraction::of_completion(&piece.logprobs, offset));
+        json!({ "index": number, "text": piece.text, "logprobs": logprobs, "finish_reason": reason })
     }
 }
 
 impl Shape for TextShape {
-    fn first(&self) -> Option<Value> {
-        None
+    fn first(&mut self) -> Vec<Value> {
+        Vec::new()
     }
 
-    fn piece(&self, text: &str) -> Value {
-        self.body(text, None, None)
+    fn piece(&mut self, choice: usize, piece: &Piece) -> Vec<Value> {
+        let choice = self.choice(choice, piece, None);
+        vec![self.body(&[choice])]
     }
 
-    fn last(&self, reason: &str) -> Value {
-        self.body("", Some(reason), None)
+    fn ended(&mut self, choice: usize, reason: &str) -> Vec<Value> {
+        let choice = json!({ "index": choice, "text": "", "logprobs": null, "finish_reason": reason });
+        vec![self.body(&[choice])]
     }
 
     fn usage(&self, usage: Usage) -> Value {
-        let mut body = self.body("", None, Some(usage));
-        body["choices"] = json!([]);
+        let mut body = self.body(&[]);
+        body["usage"] = json!(usage);
         body
     }
 }

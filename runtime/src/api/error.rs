@@ -73,6 +73,15 @@ impl ApiError {
         Self { retry_after: Some(1), ..error }
     }
 
+    /// The answer was not complete in time.
+    pub(crate) fn deadline(allowed: std::time::Duration) -> Self {
+        let message = format!(
+            "the answer was not complete within {} ms, which were allowed; ask for fewer tokens, or allow more time",
+            allowed.as_millis()
+        );
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "server_error", "deadline_exceeded", message)
+    }
+
     pub(crate) fn loading() -> Self {
         let message = "no model is loaded at present: the server has no lease";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "model_loading", message)

@@ -2,10 +2,11 @@
 
 use axum::http::HeaderMap;
 use strongroom_channel::receipt::Finish;
-use strongroom_engine::{Event, FinishReason, Generation, GenerationRequest, SubmitError};
+use strongroom_engine::{Constraint, Event, FinishReason, Generation, GenerationRequest, SubmitError, TokenLogprobs};
 use tokio::sync::watch;
 
 use super::App;
+use super::deadline::Deadline;
 use super::error::ApiError;
 use super::openai::{Common, Usage};
 use super::receipts::{Facts, ReceiptSlot};
@@ -15,49 +16,70 @@ use crate::plugins::Pipeline;
 /// A generation that runs, and what its receipt will say.
 pub(super) struct Running {
     generation: Generation,
+    /// Answers that have not ended.
+    open: usize,
     facts: Facts,
     slot: ReceiptSlot,
     breaks: watch::Receiver<u64>,
+    deadline: Deadline,
 }
 
-/// A generation that ended as it should.
-pub(super) struct Finished {
+/// What the engine is to do, apart from what [`Common`] says.
+pub(super) struct Task {
+    pub(super) prompt: Vec<u32>,
+    /// The request's name for the prompt.
+    pub(super) parameter: &'static str,
+    /// How many of the likeliest tokens go with each log probability, where those are wanted.
+    pub(super) logprobs: Option<usize>,
+    /// What the answer must be.
+    pub(super) constraint: Option<Constraint>,
+    /// When the answer must be complete.
+    pub(super) deadline: Deadline,
+}
+
+/// A part of an answer.
+#[derive(Default)]
+pub(super) struct Piece {
+    pub(super) text: String,
+    pub(super) logprobs: Vec<TokenLogprobs>,
+}
+
+/// An answer that ended as it should.
+pub(super) struct Choice {
+    pub(super) piece: Piece,
     /// OpenAI's name of how it ended.
     pub(super) reason: &'static str,
-    pub(super) usage: Usage,
 }
 
 /// What a running generation says next.
 pub(super) enum Next {
-    Text(String),
-    Done(Finished),
+    /// More of an answer.
+    Text(usize, Piece),
+    /// An answer ended, with OpenAI's name of how.
+    Ended(usize, &'static str),
+    /// All have ended.
+    Done(Usage),
     /// The engine stopped in the middle: the answer is not complete and must not end as
     /// if it were.
     Broken,
+    /// The deadline passed: the same for the answer.
+    Late,
 }
 
-/// Submits `prompt` to the model's engine; `parameter` is the request's name for it.
+/// Submits a task to the model's engine.
 pub(super) fn begin(
     app: &App,
     model: &ServedModel,
     plugins: &Pipeline,
-    prompt: Vec<u32>,
-    parameter: &'static str,
+    task: Task,
     common: &Common,
     slot: ReceiptSlot,
 ) -> Result<Running, ApiError> {
+    let Task { prompt, parameter, logprobs, constraint, deadline } = task;
     let limit = model.engine.text().context_length();
     let room = limit.saturating_sub(prompt.len());
-    let asked = common.max_completion_tokens.or(common.max_tokens);
-    let request = GenerationRequest {
-        max_tokens: asked.unwrap_or(app.default_max_tokens).min(room.max(1)),
-        temperature: common.temperature.unwrap_or(1.0),
-        top_p: common.top_p.unwrap_or(1.0),
-        top_k: common.top_k.unwrap_or(0),
-        seed: common.seed.map_or_else(random_seed, Ok)?,
-        stop: common.stops()?,
-        prompt,
-    };
+    let asked = common.max_completion_tokens.or(common.max_tokens).unwrap_or(app.default_max_tokens);
+    let request = GenerationRequest { logprobs, constraint, ..common.request(prompt, asked.min(room.max(1)))? };
     let generation = model.engine.submit(request).map_err(|error| match error {
         SubmitError::Busy { .. } => ApiError::busy(),
         SubmitError::Stopped => ApiError::loading(),
@@ -75,67 +97,93 @@ pub(super) fn begin(
         plugins: plugins.digests(),
         prompt_tokens: 0,
         completion_tokens: 0,
-        finish: Finish::Error,
+        finish: Finish::Stop,
     };
-    Ok(Running { generation, facts, slot, breaks: app.serving.breaks() })
+    Ok(Running { generation, open: common.choices(), facts, slot, breaks: app.serving.breaks(), deadline })
 }
 
 impl Running {
     /// The next piece. After `Done` the receipt's facts are in their place.
     pub(super) async fn next(&mut self) -> Next {
+        if self.open == 0 {
+            self.slot.put(self.facts.clone());
+            return Next::Done(self.usage());
+        }
         let event = tokio::select! {
             biased;
             // The lease ended or the broker fell silent; an error means that the server is gone.
             _ = self.breaks.changed() => return Next::Broken,
+            // Before the event: who reads slowly would otherwise never be late.
+            () = self.deadline.passed() => return Next::Late,
             event = self.generation.next() => event,
         };
         match event {
-            Some(Event::Text(text)) => Next::Text(text),
-            Some(Event::Done { reason, prompt_tokens, completion_tokens }) => {
+            Some(Event::Text { choice, text, logprobs }) => Next::Text(choice, Piece { text, logprobs }),
+            Some(Event::Done { choice, reason, prompt_tokens, completion_tokens }) => {
                 let ended = match reason {
                     FinishReason::Stop => Finish::Stop,
                     FinishReason::Length => Finish::Length,
                     FinishReason::Cancelled | FinishReason::Failed => return Next::Broken,
                 };
+                self.open -= 1;
+                // The prompt is one, however many answers it has.
                 self.facts.prompt_tokens = prompt_tokens as u64;
-                self.facts.completion_tokens = completion_tokens as u64;
-                self.facts.finish = ended;
-                self.slot.put(self.facts.clone());
-                let total_tokens = prompt_tokens + completion_tokens;
-                Next::Done(Finished {
-                    reason: ended.as_str(),
-                    usage: Usage { prompt_tokens, completion_tokens, total_tokens },
-                })
+                self.facts.completion_tokens += completion_tokens as u64;
+                // One answer that was cut makes a cut response.
+                if ended == Finish::Length {
+                    self.facts.finish = ended;
+                }
+                Next::Ended(choice, ended.as_str())
             }
             None => Next::Broken,
         }
     }
 
-    /// The whole answer.
-    pub(super) async fn collect(mut self, app: &App) -> Result<(String, Finished), ApiError> {
-        let mut text = String::new();
+    /// The whole answers.
+    pub(super) async fn collect(mut self, app: &App) -> Result<(Vec<Choice>, Usage), ApiError> {
+        let mut choices: Vec<Choice> =
+            std::iter::repeat_with(|| Choice { piece: Piece::default(), reason: "" }).take(self.open).collect();
         loop {
             match self.next().await {
-                Next::Text(piece) => text.push_str(&piece),
-                Next::Done(finished) => return Ok((text, finished)),
+                Next::Text(choice, piece) => {
+                    let choice = choices.get_mut(choice).ok_or_else(ApiError::internal)?;
+                    choice.piece.text.push_str(&piece.text);
+                    choice.piece.logprobs.extend(piece.logprobs);
+                }
+                Next::Ended(choice, reason) => {
+                    choices.get_mut(choice).ok_or_else(ApiError::internal)?.reason = reason;
+                }
+                Next::Done(usage) => return Ok((choices, usage)),
                 Next::Broken if app.serving.now().is_none() => return Err(ApiError::loading()),
                 Next::Broken => return Err(ApiError::internal()),
+                Next::Late => return Err(self.deadline.error()),
             }
         }
     }
+
+    fn usage(&self) -> Usage {
+        let (prompt, completion) = (self.facts.prompt_tokens, self.facts.completion_tokens);
+        Usage { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion }
+    }
 }
 
-fn random_seed() -> Result<u64, ApiError> {
-    let mut seed = [0; 8];
-    getrandom::fill(&mut seed).map_err(|_| ApiError::internal())?;
-    Ok(u64::from_le_bytes(seed))
+/// What the plugins leave of the answers.
+pub(super) async fn filtered(plugins: Pipeline, choices: Vec<Choice>) -> Result<Vec<Choice>, ApiError> {
+    off_executor(move || {
+        let filter = |mut choice: Choice| {
+            choice.piece.text = plugins.on_response(choice.piece.text)?;
+            Ok(choice)
+        };
+        choices.into_iter().map(filter).collect()
+    })
+    .await
 }
 
-/// An id for an answer, random.
-pub(super) fn answer_id(prefix: &str) -> Result<String, ApiError> {
+/// The random part of an answer's id.
+pub(super) fn random_id() -> Result<String, ApiError> {
     let mut id = [0u8; 12];
     getrandom::fill(&mut id).map_err(|_| ApiError::internal())?;
-    Ok(format!("{prefix}-{}", hex::encode(id)))
+    Ok(hex::encode(id))
 }
 
 /// Runs `work` off the executor: templates, tokenizers and plugins take milliseconds.

@@ -3,15 +3,22 @@
 
 mod chat;
 mod completions;
+mod conversation;
+mod deadline;
 pub(crate) mod error;
+mod extraction;
+mod format;
 mod generate;
 pub(crate) mod identity;
 mod openai;
 mod operations;
+mod parameters;
 pub(crate) mod receipts;
 mod stream;
+mod tools;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -45,6 +52,10 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) padding: Profile,
     pub(crate) default_max_tokens: usize,
+    /// How many of the likeliest tokens log probabilities may come with; `None`: there are none.
+    pub(crate) max_top_logprobs: Option<usize>,
+    /// How long an answer may take, where that is bounded.
+    pub(crate) answer_time: Option<Duration>,
     pub(crate) serving: Serving,
     /// Places for requests that are being received.
     pub(crate) uploads: Arc<Semaphore>,

@@ -1,19 +1,27 @@
 //! OpenAI's wire types, as far as they are served. A parameter that would change the
-//! answer and is not served is an error that names it, never ignored.
+//! answer and is not served is an error that names it, never ignored (`parameters.rs`).
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
+use super::conversation::{WireCall, WireTool};
 use super::error::ApiError;
-
-/// Stop strings of a request at most (OpenAI's limit).
-const STOP_MAX: usize = 4;
+use super::format::ResponseFormat;
+use super::tools::ToolChoice;
 
 /// `POST /v1/chat/completions`.
 #[derive(Deserialize)]
 pub(super) struct ChatRequest {
     pub(super) model: String,
     pub(super) messages: Vec<Message>,
+    pub(super) logprobs: Option<bool>,
+    pub(super) top_logprobs: Option<usize>,
+    pub(super) response_format: Option<ResponseFormat>,
+    pub(super) tools: Option<Vec<WireTool>>,
+    pub(super) tool_choice: Option<ToolChoice>,
+    pub(super) parallel_tool_calls: Option<bool>,
     #[serde(flatten)]
     pub(super) common: Common,
     #[serde(flatten)]
@@ -25,6 +33,7 @@ pub(super) struct ChatRequest {
 pub(super) struct CompletionRequest {
     pub(super) model: String,
     pub(super) prompt: String,
+    pub(super) logprobs: Option<usize>,
     #[serde(flatten)]
     pub(super) common: Common,
     #[serde(flatten)]
@@ -41,8 +50,13 @@ pub(super) struct Common {
     pub(super) max_completion_tokens: Option<usize>,
     pub(super) temperature: Option<f32>,
     pub(super) top_p: Option<f32>,
-    pub(super) top_k: Option<usize>,
-    pub(super) seed: Option<u64>,
+    pub(super) top_k: Option<i64>,
+    pub(super) min_p: Option<f32>,
+    pub(super) presence_penalty: Option<f32>,
+    pub(super) frequency_penalty: Option<f32>,
+    pub(super) repetition_penalty: Option<f32>,
+    pub(super) logit_bias: Option<BTreeMap<String, f32>>,
+    pub(super) seed: Option<Number>,
     pub(super) stop: Option<Stop>,
     pub(super) n: Option<u64>,
     #[serde(rename = "user")]
@@ -66,7 +80,11 @@ pub(super) enum Stop {
 #[derive(Deserialize)]
 pub(super) struct Message {
     pub(super) role: String,
-    pub(super) content: Content,
+    pub(super) content: Option<Content>,
+    /// Of the assistant: what it called.
+    pub(super) tool_calls: Option<Vec<WireCall>>,
+    /// Of a tool: the call that it answers.
+    pub(super) tool_call_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -88,9 +106,9 @@ pub(super) struct Part {
 /// How many tokens a request took.
 #[derive(Serialize, Clone, Copy)]
 pub(super) struct Usage {
-    pub(super) prompt_tokens: usize,
-    pub(super) completion_tokens: usize,
-    pub(super) total_tokens: usize,
+    pub(super) prompt_tokens: u64,
+    pub(super) completion_tokens: u64,
+    pub(super) total_tokens: u64,
 }
 
 impl Content {
@@ -109,62 +127,6 @@ impl Content {
                 })
                 .collect(),
         }
-    }
-}
-
-impl Common {
-    /// The stop strings.
-    pub(super) fn stops(&self) -> Result<Vec<String>, ApiError> {
-        let stops = match &self.stop {
-            None => Vec::new(),
-            Some(Stop::One(stop)) => vec![stop.clone()],
-            Some(Stop::Many(stops)) => stops.clone(),
-        };
-        if stops.len() > STOP_MAX || stops.iter().any(String::is_empty) {
-            let message = format!("`stop` takes up to {STOP_MAX} strings, none of them empty");
-            return Err(ApiError::invalid("invalid_value", Some("stop"), message));
-        }
-        Ok(stops)
-    }
-
-    /// Refuses what is out of range or not served.
-    pub(super) fn check(&self, other: &Map<String, Value>) -> Result<(), ApiError> {
-        if let Some((name, _)) = other.iter().find(|(_, value)| means_something(value)) {
-            let message = format!("the parameter `{name}` is not served; leave it out");
-            return Err(ApiError::invalid("unsupported_parameter", Some(name), message));
-        }
-        range("temperature", self.temperature, 0.0, 2.0)?;
-        range("top_p", self.top_p, 0.0, 1.0)?;
-        if self.n.is_some_and(|n| n != 1) {
-            return Err(ApiError::invalid("unsupported_parameter", Some("n"), "`n` other than 1 is not served"));
-        }
-        if self.max_tokens == Some(0) || self.max_completion_tokens == Some(0) {
-            let message = "`max_tokens` must be at least 1";
-            return Err(ApiError::invalid("invalid_value", Some("max_tokens"), message));
-        }
-        Ok(())
-    }
-}
-
-/// A parameter given as null, false, zero or empty asks for what happens anyway.
-fn means_something(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        Value::Bool(true) => true,
-    }
-}
-
-fn range(name: &str, value: Option<f32>, least: f32, most: f32) -> Result<(), ApiError> {
-    match value {
-        Some(value) if !(least..=most).contains(&value) => {
-            let message = format!("`{name}` is {value}; {least} to {most} is wanted");
-            Err(ApiError::invalid("invalid_value", Some(name), message))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -192,16 +154,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_that_would_change_the_answer_are_refused_by_name() {
-        let request: ChatRequest =
-            parse(br#"{"model":"m","messages":[],"tools":[{"type":"function"}],"presence_penalty":0}"#).unwrap();
-        let error = request.common.check(&request.other).unwrap_err();
-        assert_eq!((error.code, error.param.as_deref()), ("unsupported_parameter", Some("tools")));
-        let request: ChatRequest = parse(br#"{"model":"m","messages":[],"logprobs":false,"tools":null}"#).unwrap();
-        assert!(request.common.check(&request.other).is_ok());
-    }
-
-    #[test]
     fn malformed_json_says_where_and_never_what() {
         let error = parse::<ChatRequest>(b"{\"model\": secret").err().unwrap();
         assert_eq!(error.message, "the body is not JSON (line 1, column 11)");
@@ -215,7 +167,7 @@ mod tests {
             br#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}"#,
         )
         .unwrap();
-        let text = request.messages.into_iter().next().unwrap().content.into_text().unwrap();
+        let text = request.messages.into_iter().next().unwrap().content.unwrap().into_text().unwrap();
         assert_eq!(text, "ab");
         let image = Content::Parts(vec![Part { kind: "image_url".into(), text: String::new() }]);
         assert_eq!(image.into_text().unwrap_err().code, "unsupported_content");

@@ -11,15 +11,19 @@ use serde_json::Value;
 
 use super::App;
 use super::error::ApiError;
-use super::generate::{self, Finished, Next, Running};
+use super::generate::{self, Next, Piece, Running};
 use super::openai::Usage;
 use crate::plugins::Pipeline;
 
-/// How the events of an endpoint look.
+/// How the events of an endpoint look. An answer is told by its number, from 0.
 pub(super) trait Shape: Send + 'static {
-    fn first(&self) -> Option<Value>;
-    fn piece(&self, text: &str) -> Value;
-    fn last(&self, reason: &str) -> Value;
+    /// What comes before everything.
+    fn first(&mut self) -> Vec<Value>;
+    /// More of an answer.
+    fn piece(&mut self, choice: usize, piece: &Piece) -> Vec<Value>;
+    /// The end of one.
+    fn ended(&mut self, choice: usize, reason: &str) -> Vec<Value>;
+    /// What it took, where that was asked for.
     fn usage(&self, usage: Usage) -> Value;
 }
 
@@ -29,19 +33,21 @@ pub(super) async fn respond(
     app: App,
     plugins: Pipeline,
     running: Running,
-    shape: impl Shape,
+    mut shape: impl Shape,
     include_usage: bool,
 ) -> Result<Response, ApiError> {
     if plugins.reads_answers() {
-        let (text, finished) = running.collect(&app).await?;
-        let text = generate::off_executor(move || plugins.on_response(text)).await?;
-        let mut events = String::new();
-        events.extend(shape.first().as_ref().map(event));
-        events.push_str(&event(&shape.piece(&text)));
-        events.push_str(&ending(&shape, &finished, include_usage));
-        return Ok(event_stream(Body::from(events)));
+        let (choices, usage) = running.collect(&app).await?;
+        let choices = generate::filtered(plugins, choices).await?;
+        let mut all = events(&shape.first());
+        for (number, choice) in choices.iter().enumerate() {
+            all.push_str(&events(&shape.piece(number, &choice.piece)));
+            all.push_str(&events(&shape.ended(number, choice.reason)));
+        }
+        all.push_str(&ending(&shape, usage, include_usage));
+        return Ok(event_stream(Body::from(all)));
     }
-    let first = shape.first().as_ref().map(event);
+    let first = Some(events(&shape.first()));
     let state = State { running, shape, include_usage, first, over: false };
     Ok(event_stream(Body::from_stream(stream::unfold(state, step))))
 }
@@ -58,30 +64,36 @@ async fn step<S: Shape>(mut state: State<S>) -> Option<(Result<Bytes, io::Error>
     if state.over {
         return None;
     }
-    if let Some(first) = state.first.take() {
+    if let Some(first) = state.first.take().filter(|first| !first.is_empty()) {
         return Some((Ok(first.into()), state));
     }
-    let item = match state.running.next().await {
-        Next::Text(text) => Ok(event(&state.shape.piece(&text)).into()),
-        Next::Done(finished) => {
-            state.over = true;
-            Ok(ending(&state.shape, &finished, state.include_usage).into())
+    loop {
+        let text = match state.running.next().await {
+            Next::Text(choice, piece) => events(&state.shape.piece(choice, &piece)),
+            Next::Ended(choice, reason) => events(&state.shape.ended(choice, reason)),
+            Next::Done(usage) => {
+                state.over = true;
+                ending(&state.shape, usage, state.include_usage)
+            }
+            Next::Broken | Next::Late => {
+                state.over = true;
+                return Some((Err(io::Error::other("the engine stopped")), state));
+            }
+        };
+        // A piece may show nothing yet.
+        if !text.is_empty() {
+            return Some((Ok(text.into()), state));
         }
-        Next::Broken => {
-            state.over = true;
-            Err(io::Error::other("the engine stopped"))
-        }
-    };
-    Some((item, state))
+    }
 }
 
-fn ending(shape: &impl Shape, finished: &Finished, include_usage: bool) -> String {
-    let mut events = event(&shape.last(finished.reason));
-    if include_usage {
-        events.push_str(&event(&shape.usage(finished.usage)));
-    }
-    events.push_str("data: [DONE]\n\n");
-    events
+fn ending(shape: &impl Shape, usage: Usage, include_usage: bool) -> String {
+    let usage = include_usage.then(|| event(&shape.usage(usage)));
+    usage.unwrap_or_default() + "data: [DONE]\n\n"
+}
+
+fn events(values: &[Value]) -> String {
+    values.iter().map(event).collect()
 }
 
 fn event(value: &Value) -> String {

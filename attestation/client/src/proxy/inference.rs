@@ -18,7 +18,13 @@ use crate::sender::Answer;
 const REQUEST_MOST: usize = 24 * 1024 * 1024;
 
 /// The headers of the application that go inside. Others speak about the local hop, or about the user.
-const FORWARDED: [HeaderName; 3] = [header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT];
+const FORWARDED: [HeaderName; 4] = [header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, TIMEOUT];
+
+/// How long the application waits for an answer, milliseconds.
+const TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
+
+/// The application's own name for a request, where its SDK looks for one. It stays on this machine.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Inner headers that speak about a hop, or about a length that stripping filler changes.
 const DROPPED: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONNECTION, header::TRANSFER_ENCODING];
@@ -28,13 +34,18 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// Anything under `/v1/`.
 pub(super) async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
-    match outgoing(request).await {
+    let own_id = request.headers().get(REQUEST_ID).cloned();
+    let mut response = match outgoing(request).await {
         Ok(request) => match proxy.keeper.send(&request).await {
             Ok(answer) => deliver(answer, proxy.receipts).await,
             Err(error) => error_shape::response(&error),
         },
         Err(refused) => *refused,
+    };
+    if let Some(id) = own_id {
+        response.headers_mut().insert(REQUEST_ID, id);
     }
+    response
 }
 
 /// The application's request as it goes inside.
@@ -171,6 +182,7 @@ fn set_head(response: &mut Response, answer: &Answer) {
 fn set_own_headers(response: &mut Response, answer: &Answer) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(hex::encode(answer.request_id())) {
+        headers.insert(REQUEST_ID, id.clone());
         headers.insert("strongroom-request-id", id);
     }
     if answer.is_simulated() {

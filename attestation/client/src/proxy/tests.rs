@@ -33,6 +33,8 @@ impl Local {
             .header("authorization", "Bearer sk-canary")
             .header("content-type", "application/json")
             .header("user-agent", "an-sdk/1")
+            .header("x-request-id", "of-the-application")
+            .header("x-request-timeout-ms", "1000")
             .body(question(stream).body)
             .send()
             .await
@@ -75,6 +77,7 @@ async fn a_whole_answer_and_its_receipt() {
     assert_eq!(own_header(&response, "content-type"), "application/json");
     assert_eq!(own_header(&response, "strongroom-simulated"), "1");
     let id = own_header(&response, "strongroom-request-id");
+    assert_eq!(own_header(&response, "x-request-id"), "of-the-application");
     assert_eq!(response.text().await.unwrap(), WHOLE);
 
     let receipt = local.fetch(&format!("/receipts/{id}")).await.bytes().await.unwrap();
@@ -93,7 +96,8 @@ async fn only_the_needed_headers_go_inside() {
     let [seen] = &local.instance.requests()[..] else { panic!("one request") };
     let names: Vec<&str> = seen.head.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert!(names.contains(&"authorization") && names.contains(&"content-type"));
-    assert!(!names.contains(&"user-agent") && !names.contains(&"host"));
+    assert!(names.contains(&"x-request-timeout-ms"));
+    assert!(!names.contains(&"user-agent") && !names.contains(&"host") && !names.contains(&"x-request-id"));
 }
 
 #[tokio::test]

@@ -8,12 +8,14 @@ use std::sync::mpsc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
+use super::logprobs::TokenLogprobs;
+use super::sampling::SplitMix64;
 use super::schedule;
 use crate::error::{EngineError, SubmitError};
-use crate::limits::{STOP_BYTES, STOP_TEXTS};
+use crate::limits::{LOGIT_BIASES, LOGPROBS, STOP_BYTES, STOP_TEXTS};
 use crate::load::{AnyModel, Loaded};
 use crate::scripted::Script;
-use crate::text::TextModel;
+use crate::text::{Constraint, TextModel};
 
 /// How much an engine takes on at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +33,7 @@ impl Default for Limits {
 }
 
 /// What to generate.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct GenerationRequest {
     /// The prompt's tokens, from [`TextModel`].
     pub prompt: Vec<u32>,
@@ -43,17 +45,56 @@ pub struct GenerationRequest {
     pub top_p: f32,
     /// Sample among this many of the likeliest tokens; 0 is all.
     pub top_k: usize,
-    /// Equal seeds, requests and models give equal samples on an idle engine.
+    /// Leave out tokens that are less likely than this share of the likeliest; 0 leaves out none.
+    pub min_p: f32,
+    /// Taken off the score of each token that the answer has already, once.
+    pub presence_penalty: f32,
+    /// The same, for each time that it has it.
+    pub frequency_penalty: f32,
+    /// Makes tokens of prompt and answer less likely when above 1, which does nothing.
+    pub repetition_penalty: f32,
+    /// Tokens and what is added to their scores.
+    pub logit_bias: Vec<(u32, f32)>,
+    /// Wants log probabilities: of each token of the answer, and of so many of the likeliest.
+    pub logprobs: Option<usize>,
+    /// How many answers, each a stream of its own.
+    pub choices: usize,
+    /// Equal seeds, requests and models give equal samples on an idle engine. The first answer is
+    /// drawn with it, further ones with numbers that follow from it.
     pub seed: u64,
     /// Texts that end the answer, and are not part of it.
     pub stop: Vec<String>,
+    /// What the answer must be; it ends when it is whole.
+    pub constraint: Option<Constraint>,
 }
 
 impl GenerationRequest {
     /// The likeliest answer, of at most `max_tokens` tokens.
     #[must_use]
     pub fn greedy(prompt: Vec<u32>, max_tokens: usize) -> Self {
-        Self { prompt, max_tokens, temperature: 0.0, top_p: 1.0, top_k: 0, seed: 0, stop: Vec::new() }
+        Self {
+            prompt,
+            max_tokens,
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            repetition_penalty: 1.0,
+            logit_bias: Vec::new(),
+            logprobs: None,
+            choices: 1,
+            seed: 0,
+            stop: Vec::new(),
+            constraint: None,
+        }
+    }
+
+    /// The seed of one of its answers.
+    pub(crate) fn seed_of(&self, choice: usize) -> u64 {
+        let mut random = SplitMix64(self.seed);
+        (0..choice).fold(self.seed, |_, _| random.next())
     }
 }
 
@@ -70,13 +111,22 @@ pub enum FinishReason {
     Failed,
 }
 
-/// What a generation yields: texts, and one `Done` as the last.
-#[derive(Clone, PartialEq, Eq)]
+/// What a generation yields: for each answer texts, and one `Done` as its last.
+#[derive(Clone, PartialEq)]
 pub enum Event {
-    /// The next part of the answer, whole characters only.
-    Text(String),
-    /// The end.
+    /// The next part of an answer.
+    Text {
+        /// Which answer, from 0.
+        choice: usize,
+        /// Whole characters; empty only when there are log probabilities.
+        text: String,
+        /// Those of the tokens that this text completes, where wanted.
+        logprobs: Vec<TokenLogprobs>,
+    },
+    /// The end of an answer.
     Done {
+        /// Which answer, from 0.
+        choice: usize,
         /// Why.
         reason: FinishReason,
         /// Tokens of the prompt.
@@ -90,9 +140,9 @@ pub enum Event {
 impl std::fmt::Debug for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
-            Self::Done { reason, prompt_tokens, completion_tokens } => {
-                write!(f, "Done({reason:?}, {prompt_tokens} + {completion_tokens} tokens)")
+            Self::Text { choice, text, .. } => write!(f, "Text({choice}, {} bytes)", text.len()),
+            Self::Done { choice, reason, prompt_tokens, completion_tokens } => {
+                write!(f, "Done({choice}, {reason:?}, {prompt_tokens} + {completion_tokens} tokens)")
             }
         }
     }
@@ -104,7 +154,7 @@ pub struct Generation {
 }
 
 impl Generation {
-    /// The next event; `None` after `Done`, or (without a `Done`) when the engine's thread died.
+    /// The next event; `None` after the last `Done`, or (without it) when the engine's thread died.
     pub async fn next(&mut self) -> Option<Event> {
         self.events.recv().await
     }
@@ -136,6 +186,8 @@ pub(crate) struct Shared {
 /// A request on its way to the engine's thread.
 pub(crate) struct Job {
     pub(crate) request: GenerationRequest,
+    /// Which of the request's answers this is.
+    pub(crate) choice: usize,
     pub(crate) events: UnboundedSender<Event>,
     pub(crate) place: Place,
 }
@@ -222,9 +274,14 @@ impl EngineHandle {
     /// See [`SubmitError`]; nothing was started then.
     pub fn submit(&self, request: GenerationRequest) -> Result<Generation, SubmitError> {
         self.check(&request)?;
-        let place = self.take_place()?;
+        let places = self.take_places(request.choices)?;
         let (sender, events) = unbounded_channel();
-        self.commands.send(Job { request, events: sender, place }).map_err(|_| SubmitError::Stopped)?;
+        let requests = std::iter::repeat_n(request, places.len());
+        for ((choice, place), request) in places.into_iter().enumerate().zip(requests) {
+            let job = Job { request, choice, events: sender.clone(), place };
+            // When one cannot be sent the thread is gone, and those before it with it.
+            self.commands.send(job).map_err(|_| SubmitError::Stopped)?;
+        }
         Ok(Generation { events })
     }
 
@@ -238,7 +295,7 @@ impl EngineHandle {
         let place = Place(self.shared.clone());
         let request = GenerationRequest::greedy(Vec::new(), 0);
         // An error means that the thread is gone already, which is what was wanted.
-        let _ = self.commands.send(Job { request, events, place });
+        let _ = self.commands.send(Job { request, choice: 0, events, place });
     }
 
     /// Waits until the engine's thread has ended and the model's memory was given back.
@@ -269,19 +326,47 @@ impl EngineHandle {
         if !(request.top_p > 0.0 && request.top_p <= 1.0) {
             return invalid("top_p must be above 0 and at most 1");
         }
+        if !(0.0..=1.0).contains(&request.min_p) {
+            return invalid("min_p must be 0 to 1");
+        }
+        if !(request.presence_penalty.is_finite() && request.frequency_penalty.is_finite()) {
+            return invalid("presence_penalty and frequency_penalty must be numbers");
+        }
+        if !(request.repetition_penalty > 0.0 && request.repetition_penalty.is_finite()) {
+            return invalid("repetition_penalty must be above 0");
+        }
+        let known = |token: u32| (token as usize) < self.shared.text.vocabulary();
+        if request.logit_bias.len() > LOGIT_BIASES {
+            return invalid("logit_bias names too many tokens");
+        }
+        if request.logit_bias.iter().any(|&(token, bias)| !known(token) || !bias.is_finite()) {
+            return invalid("logit_bias names a token outside the vocabulary, or no number for it");
+        }
+        if request.logprobs.is_some_and(|likeliest| likeliest > LOGPROBS) {
+            return invalid("too many of the likeliest tokens are wanted");
+        }
+        if request.choices == 0 || request.choices > self.places() {
+            return invalid("n must be at least 1 and at most what the server can run and queue");
+        }
         if request.stop.len() > STOP_TEXTS || request.stop.iter().any(|stop| stop.len() > STOP_BYTES) {
             return invalid("too many or too long stop texts");
         }
         Ok(())
     }
 
-    fn take_place(&self) -> Result<Place, SubmitError> {
+    /// All of them or none: a request is never half started.
+    fn take_places(&self, wanted: usize) -> Result<Vec<Place>, SubmitError> {
         let Limits { max_streams, queue } = self.shared.limits;
-        let places = max_streams.saturating_add(queue);
+        let room = |taken: usize| taken.checked_add(wanted).filter(|&taken| taken <= self.places());
         self.shared
             .in_flight
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| (taken < places).then_some(taken + 1))
-            .map(|_| Place(self.shared.clone()))
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, room)
+            .map(|_| (0..wanted).map(|_| Place(self.shared.clone())).collect())
             .map_err(|_| SubmitError::Busy { streams: max_streams, queue })
+    }
+
+    fn places(&self) -> usize {
+        let Limits { max_streams, queue } = self.shared.limits;
+        max_streams.saturating_add(queue)
     }
 }

@@ -3,10 +3,11 @@
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::handle::{Event, FinishReason, Job, Place};
+use super::logprobs::{Held, TokenLogprobs};
 use super::sampling::Sampler;
 use super::stop::StopFilter;
 use crate::error::EngineError;
-use crate::text::{Decoder, TextModel};
+use crate::text::{Constraint, Decoder, TextModel};
 
 /// A sequence in the batch.
 pub(crate) struct Sequence<C> {
@@ -22,13 +23,19 @@ pub(crate) struct Sequence<C> {
     sampler: Sampler,
     decoder: Decoder,
     stop: StopFilter,
+    stopped: bool,
+    /// How many of the likeliest tokens go with each log probability, where those are wanted.
+    logprobs: Option<usize>,
+    held: Held,
+    constraint: Option<Constraint>,
+    choice: usize,
     events: UnboundedSender<Event>,
     place: Place,
 }
 
 impl<C> Sequence<C> {
     pub(crate) fn new(job: Job, cache: C, text: &TextModel, context: usize) -> Self {
-        let Job { request, events, place } = job;
+        let Job { request, choice, events, place } = job;
         let prompt_tokens = request.prompt.len();
         Self {
             cache,
@@ -36,9 +43,14 @@ impl<C> Sequence<C> {
             prompt_tokens,
             produced: 0,
             max_tokens: request.max_tokens.min(context.saturating_sub(prompt_tokens)),
-            sampler: Sampler::new(request.temperature, request.top_p, request.top_k, request.seed),
+            sampler: Sampler::new(&request, request.seed_of(choice)),
             decoder: text.decoder(),
             stop: StopFilter::new(request.stop),
+            stopped: false,
+            logprobs: request.logprobs,
+            held: Held::default(),
+            constraint: request.constraint,
+            choice,
             tokens: request.prompt,
             events,
             place,
@@ -57,6 +69,11 @@ impl<C> Sequence<C> {
             sampler: self.sampler,
             decoder: self.decoder,
             stop: self.stop,
+            stopped: self.stopped,
+            logprobs: self.logprobs,
+            held: self.held,
+            constraint: self.constraint,
+            choice: self.choice,
             events: self.events,
             place: self.place,
         }
@@ -95,21 +112,34 @@ impl<C> Sequence<C> {
     pub(crate) fn advance(&mut self, scores: &[f32], text: &TextModel) -> Result<Option<FinishReason>, EngineError> {
         // Rows of the output matrix beyond the vocabulary are padding.
         let known = scores.get(..text.vocabulary()).unwrap_or(scores);
-        let token = self.sampler.pick(known)?;
+        let allowed = self.constraint.as_mut().map(Constraint::allowed).transpose()?;
+        let token = self.sampler.pick(known, allowed.as_ref())?;
         if text.ends_turn(token) {
             return Ok(Some(FinishReason::Stop));
         }
+        let whole = match &mut self.constraint {
+            Some(constraint) => constraint.accept(token)?,
+            None => false,
+        };
         self.produced += 1;
         // The prompt is in the cache: one slot is all that is still needed.
         self.tokens.clear();
         self.tokens.push(token);
         self.fed = 0;
         let piece = self.decoder.push(token);
+        if let Some(count) = self.logprobs {
+            let logprobs = TokenLogprobs::new(known, token, count, text);
+            self.held.push(logprobs, piece.len(), self.decoder.holds());
+        }
         let passed = self.stop.push(&piece);
-        self.send_text(passed.text);
         if passed.stopped {
             // Nothing of the decoder's rest may follow a stop text.
             self.decoder = text.decoder();
+            self.stopped = true;
+        }
+        let logprobs = self.held.release(passed.text.len());
+        self.send_text(passed.text, logprobs);
+        if self.stopped || whole {
             return Ok(Some(FinishReason::Stop));
         }
         Ok(self.is_complete().then_some(FinishReason::Length))
@@ -120,20 +150,23 @@ impl<C> Sequence<C> {
         let rest = self.decoder.finish();
         let passed = self.stop.push(&rest);
         let held = if passed.stopped { String::new() } else { self.stop.finish() };
-        self.send_text(passed.text + &held);
+        let text = passed.text + &held;
+        let logprobs = self.held.finish(text.len(), self.stopped || passed.stopped);
+        self.send_text(text, logprobs);
         // Whoever sees the end may submit again at once: cache and place are free before it.
         drop(self.cache);
         drop(self.place);
         let _ = self.events.send(Event::Done {
+            choice: self.choice,
             reason,
             prompt_tokens: self.prompt_tokens,
             completion_tokens: self.produced,
         });
     }
 
-    fn send_text(&self, text: String) {
-        if !text.is_empty() {
-            let _ = self.events.send(Event::Text(text));
+    fn send_text(&self, text: String, logprobs: Vec<TokenLogprobs>) {
+        if !text.is_empty() || !logprobs.is_empty() {
+            let _ = self.events.send(Event::Text { choice: self.choice, text, logprobs });
         }
     }
 }

@@ -43,7 +43,7 @@ impl StopFilter {
 }
 
 /// Length of the longest end of `text` that a longer `stop` begins with.
-fn overlap(text: &str, stop: &str) -> usize {
+pub(crate) fn overlap(text: &str, stop: &str) -> usize {
     let longest = text.len().min(stop.len() - 1);
     (1..=longest)
         .rev()

@@ -22,12 +22,12 @@ fn drain(mut generation: Generation) -> Answer {
     let (mut text, mut pieces) = (String::new(), 0);
     while let Some(event) = generation.next_blocking() {
         match event {
-            Event::Text(piece) => {
+            Event::Text { text: piece, .. } => {
                 assert!(!piece.is_empty());
                 text.push_str(&piece);
                 pieces += 1;
             }
-            Event::Done { reason, prompt_tokens, completion_tokens } => {
+            Event::Done { reason, prompt_tokens, completion_tokens, .. } => {
                 assert!(generation.next_blocking().is_none(), "nothing follows the end");
                 return Answer { text, pieces, reason, prompt_tokens, completion_tokens };
             }
@@ -177,6 +177,13 @@ fn requests_without_meaning_are_refused_with_the_reason() {
         GenerationRequest { top_p: 0.0, ..good.clone() },
         GenerationRequest { top_p: 1.5, ..good.clone() },
         GenerationRequest { stop: vec![String::new(); 17], ..good.clone() },
+        GenerationRequest { min_p: 1.5, ..good.clone() },
+        GenerationRequest { presence_penalty: f32::NAN, ..good.clone() },
+        GenerationRequest { repetition_penalty: 0.0, ..good.clone() },
+        GenerationRequest { logit_bias: vec![(vocabulary, 1.0)], ..good.clone() },
+        GenerationRequest { logprobs: Some(21), ..good.clone() },
+        GenerationRequest { choices: 0, ..good.clone() },
+        GenerationRequest { choices: 41, ..good.clone() },
         GenerationRequest { stop: vec!["x".repeat(2000)], ..good.clone() },
     ] {
         assert!(matches!(engine.submit(bad), Err(SubmitError::Invalid { .. })));
@@ -224,4 +231,108 @@ fn the_context_ends_an_answer() {
     let request = GenerationRequest::greedy(vec![70; 295], 100);
     let answer = drain(engine.submit(request).unwrap());
     assert_eq!((answer.reason, answer.completion_tokens), (FinishReason::Length, 5));
+}
+
+/// Each answer's text, by number.
+fn drain_all(mut generation: Generation, count: usize) -> Vec<String> {
+    let mut texts = vec![String::new(); count];
+    let mut ends = 0;
+    while let Some(event) = generation.next_blocking() {
+        match event {
+            Event::Text { choice, text, .. } => texts[choice].push_str(&text),
+            Event::Done { .. } => ends += 1,
+        }
+    }
+    assert_eq!(ends, count);
+    texts
+}
+
+#[test]
+fn several_answers_are_drawn_with_seeds_of_their_own() {
+    let engine = tiny(Limits::default());
+    let sample = |choices| {
+        let request = GenerationRequest { temperature: 1.5, seed: 1, max_tokens: 30, choices, ..request(&engine, "x") };
+        drain_all(engine.submit(request).unwrap(), choices)
+    };
+    let three = sample(3);
+    assert_eq!(three, sample(3));
+    assert_eq!(three[0], sample(1)[0]);
+    assert_ne!(three[0], three[1]);
+    assert_ne!(three[1], three[2]);
+}
+
+#[test]
+fn several_answers_start_together_or_not_at_all() {
+    let gate = Gate::closed();
+    let script = Script::says("done").behind(&gate).limits(Limits { max_streams: 1, queue: 3 });
+    let engine = EngineHandle::scripted(script).unwrap();
+    let two = engine.submit(GenerationRequest { choices: 2, ..request(&engine, "x") }).unwrap();
+    let refused = engine.submit(GenerationRequest { choices: 3, ..request(&engine, "x") }).err();
+    assert_eq!(refused, Some(SubmitError::Busy { streams: 1, queue: 3 }));
+    assert_eq!(engine.in_flight(), 2);
+    gate.open();
+    assert_eq!(drain_all(two, 2), ["done", "done"]);
+    assert_eq!(engine.in_flight(), 0);
+}
+
+/// Texts of an answer and the tokens that came with each.
+fn scored(engine: &EngineHandle, request: GenerationRequest) -> Vec<(String, Vec<TokenLogprobs>)> {
+    let mut generation = engine.submit(request).unwrap();
+    std::iter::from_fn(|| generation.next_blocking())
+        .filter_map(|event| match event {
+            Event::Text { text, logprobs, .. } => Some((text, logprobs)),
+            Event::Done { .. } => None,
+        })
+        .collect()
+}
+
+#[test]
+fn log_probabilities_keep_step_with_the_text() {
+    let engine = EngineHandle::scripted(Script::says("Grüße 🦀 to the END, strongroom")).unwrap();
+    for stop in [Vec::new(), vec!["END, strong!".to_owned()], vec!["END".to_owned()]] {
+        let wanted = GenerationRequest { logprobs: Some(2), stop, ..request(&engine, "x") };
+        for (text, logprobs) in scored(&engine, wanted) {
+            let bytes: Vec<u8> = logprobs.iter().flat_map(|token| token.token.bytes.clone()).collect();
+            assert_eq!(String::from_utf8(bytes).unwrap(), text);
+            // The script wants one token each time.
+            assert!(logprobs.iter().all(|token| token.token.logprob == 0.0 && token.likeliest[0] == token.token));
+        }
+    }
+}
+
+#[test]
+fn log_probabilities_are_those_of_the_model_whatever_is_sampled() {
+    let engine = tiny(Limits::default());
+    let all = |request: GenerationRequest| -> Vec<TokenLogprobs> {
+        scored(&engine, request).into_iter().flat_map(|(_, logprobs)| logprobs).collect()
+    };
+    let greedy = GenerationRequest { logprobs: Some(20), max_tokens: 1, ..request(&engine, " the key") };
+    let plain = all(greedy.clone());
+    let first = &plain[0];
+    assert!(first.token == first.likeliest[0] && first.likeliest.len() == 20);
+    assert!(first.likeliest.is_sorted_by(|a, b| a.logprob >= b.logprob));
+    let sum: f32 = first.likeliest.iter().map(|token| token.logprob.exp()).sum();
+    assert!(sum > 0.1 && sum <= 1.0, "{sum}");
+    let hot = all(GenerationRequest { temperature: 2.0, top_k: 1, ..greedy });
+    assert!(hot == plain);
+}
+
+#[test]
+fn an_answer_follows_its_schema_and_ends_with_it() {
+    let schema = serde_json::json!({
+        "type": "object", "additionalProperties": false, "required": ["key"],
+        "properties": { "key": { "enum": ["first", "second"] } },
+    });
+    let scripted = EngineHandle::scripted(Script::says("{\"key\": \"second\"} and more")).unwrap();
+    for (engine, temperature) in [(&scripted, 0.0), (&scripted, 2.0), (&tiny(Limits::default()), 1.5)] {
+        let constraint = Some(engine.text().constraint(schema.as_object().unwrap()).unwrap());
+        let request = GenerationRequest { constraint, temperature, choices: 3, ..request(engine, "x") };
+        for text in drain_all(engine.submit(request).unwrap(), 3) {
+            let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert!(document["key"] == "first" || document["key"] == "second", "{text}");
+        }
+    }
+    let constraint = Some(scripted.text().constraint(schema.as_object().unwrap()).unwrap());
+    let answer = drain(scripted.submit(GenerationRequest { constraint, ..request(&scripted, "x") }).unwrap());
+    assert_eq!((answer.text.as_str(), answer.reason), ("{\"key\": \"second\"}", FinishReason::Stop));
 }

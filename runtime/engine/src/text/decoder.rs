@@ -26,6 +26,11 @@ impl Decoder {
         text
     }
 
+    /// Whether the last token ended in the middle of a character.
+    pub(crate) fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// What is left at the end: an unfinished character gives U+FFFD.
     pub fn finish(&mut self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut self.held)).into_owned()

@@ -1,34 +1,55 @@
 //! Everything between text and tokens: tokenizer, chat template, special tokens.
 
 mod alphabet;
+mod constraint;
 mod decoder;
 mod prompt;
 mod python;
 mod source;
 mod template;
 mod tokenizer;
+mod tool_parser;
+mod tools;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::error::{EngineError, TemplateError, TokenizeError};
+use serde_json::{Map, Value};
+
+use crate::error::{ConstraintError, EngineError, TemplateError, TokenizeError};
 use crate::families::Family;
 use crate::limits::TURN_ENDS;
-use template::ChatTemplate;
+use constraint::Grammars;
+use template::{ChatTemplate, Conversation};
 use tokenizer::Tokenizer;
 
 pub(crate) use alphabet::character;
+pub use constraint::Constraint;
 pub use decoder::Decoder;
 pub(crate) use source::{TextParts, from_gguf, from_json};
 #[cfg(test)]
 pub(crate) use tokenizer::{Kind, Splitting, Vocabulary};
+pub use tool_parser::{Said, ToolParser};
+pub use tools::{Tool, ToolCall, ToolFormat};
 
 /// One message of a chat.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct ChatMessage {
     /// `system`, `developer`, `user`, `assistant` or `tool`.
     pub role: String,
     /// What it says: any text, taken literally.
     pub content: String,
+    /// Functions that the assistant called.
+    pub tool_calls: Vec<ToolCall>,
+    /// The call that a message of a tool answers.
+    pub tool_call_id: Option<String>,
+}
+
+impl ChatMessage {
+    /// A message that calls nothing and answers no call.
+    #[must_use]
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { role: role.into(), content: content.into(), tool_calls: Vec::new(), tool_call_id: None }
+    }
 }
 
 /// Contents stay out of logs.
@@ -49,6 +70,8 @@ pub struct TextModel {
     ends: Vec<u32>,
     context: usize,
     family: &'static Family,
+    /// Made when first wanted.
+    grammars: OnceLock<Result<Grammars, ConstraintError>>,
 }
 
 impl TextModel {
@@ -62,7 +85,8 @@ impl TextModel {
             return Err(EngineError::malformed("the tokenizer", format!("{} tokens end a turn", ends.len())));
         }
         let template = template.map(|source| ChatTemplate::new(&source, start_text, end_text)).transpose()?;
-        Ok(Self { tokenizer: Arc::new(tokenizer), template, start, ends, context, family })
+        let (tokenizer, grammars) = (Arc::new(tokenizer), OnceLock::new());
+        Ok(Self { tokenizer, template, start, ends, context, family, grammars })
     }
 
     /// The tokens of a plain text. What looks like a special token in it is only text.
@@ -94,7 +118,29 @@ impl TextModel {
         messages: &[ChatMessage],
         add_generation_prompt: bool,
     ) -> Result<Vec<u32>, TemplateError> {
-        prompt::encode_chat(self.template()?, &self.tokenizer, messages, add_generation_prompt)
+        let conversation = Conversation { messages, tools: &[] };
+        prompt::encode_chat(self.template()?, &self.tokenizer, conversation, add_generation_prompt, "")
+    }
+
+    /// The same with functions that the model may call. `opening` is what its answer begins with
+    /// ([`ToolFormat::opening`] where it must be a call): our text, as trusted as the template.
+    ///
+    /// # Errors
+    /// As [`Self::encode_chat`].
+    pub fn encode_tool_chat(
+        &self,
+        messages: &[ChatMessage],
+        tools: &[Tool],
+        opening: &'static str,
+    ) -> Result<Vec<u32>, TemplateError> {
+        prompt::encode_chat(self.template()?, &self.tokenizer, Conversation { messages, tools }, true, opening)
+    }
+
+    /// How the model writes calls of functions; `None` where its template takes none, or in a way that
+    /// is not known here.
+    #[must_use]
+    pub fn tool_format(&self) -> Option<ToolFormat> {
+        ToolFormat::of_template(self.template.as_ref()?.source())
     }
 
     /// The rendered template, to look at. Its tokens are *not* `encode` of it, since a text does
@@ -107,7 +153,17 @@ impl TextModel {
         messages: &[ChatMessage],
         add_generation_prompt: bool,
     ) -> Result<String, TemplateError> {
-        self.template()?.render(messages, add_generation_prompt)
+        self.template()?.render(Conversation { messages, tools: &[] }, add_generation_prompt)
+    }
+
+    /// Holds an answer to a JSON schema. Takes milliseconds, and the first time longer: the vocabulary
+    /// is sorted then.
+    ///
+    /// # Errors
+    /// [`ConstraintError`] when the schema is too large, is none, or asks for what is not supported.
+    pub fn constraint(&self, schema: &Map<String, Value>) -> Result<Constraint, ConstraintError> {
+        let grammars = self.grammars.get_or_init(|| Grammars::new(&self.tokenizer, self.end_of_turn()));
+        grammars.as_ref().map_err(Clone::clone)?.compile(schema.clone())
     }
 
     /// A decoder for one answer.
@@ -147,6 +203,11 @@ impl TextModel {
     #[must_use]
     pub fn has_chat_template(&self) -> bool {
         self.template.is_some()
+    }
+
+    /// The bytes of a token; for a special one, its name.
+    pub(crate) fn token_bytes(&self, token: u32) -> &[u8] {
+        self.tokenizer.special_text(token).map_or_else(|| self.tokenizer.bytes(token), str::as_bytes)
     }
 
     pub(crate) fn ends_turn(&self, token: u32) -> bool {

@@ -12,15 +12,21 @@
 //! 3. in the text between them, stand-ins turn back into the characters they stand for;
 //! 4. each piece is tokenized as plain text, by a tokenizer that knows no special tokens.
 //!
+//! Tools and their calls are treated the same, every string and every name in them, though a template
+//! writes them as JSON: a stand-in passes through that too (were `"` itself the edge of a special
+//! token, the JSON in the prompt would lack its escapes, and still hold no special token).
+//!
 //! Roles are a closed set and are passed as they are. What remains is a template that by its own
 //! design encloses a content in the two halves of a special token; the template is the model
 //! publisher's word on how prompts look, and such a one would be meant so.
 
 use std::collections::BTreeSet;
 
-use super::ChatMessage;
-use super::template::ChatTemplate;
+use serde_json::{Map, Value};
+
+use super::template::{ChatTemplate, Conversation};
 use super::tokenizer::Tokenizer;
+use super::{ChatMessage, Tool, ToolCall};
 use crate::error::{TemplateError, TokenizeError};
 
 /// The private-use planes, from which stand-ins are taken.
@@ -30,15 +36,16 @@ const PRIVATE: std::ops::Range<u32> = 0xF_0000..0xF_FFFE;
 pub(super) fn encode_chat(
     template: &ChatTemplate,
     tokenizer: &Tokenizer,
-    messages: &[ChatMessage],
+    conversation: Conversation<'_>,
     add_generation_prompt: bool,
+    opening: &str,
 ) -> Result<Vec<u32>, TemplateError> {
-    let stand_ins = StandIns::new(tokenizer, template.source(), messages)?;
-    let hidden: Vec<ChatMessage> = messages
-        .iter()
-        .map(|message| ChatMessage { role: message.role.clone(), content: stand_ins.hide(&message.content) })
-        .collect();
-    let rendered = template.render(&hidden, add_generation_prompt)?;
+    let stand_ins = StandIns::new(tokenizer, template.source(), &conversation)?;
+    let messages: Vec<ChatMessage> =
+        conversation.messages.iter().map(|message| stand_ins.hide_message(message)).collect();
+    let tools: Vec<Tool> = conversation.tools.iter().map(|tool| stand_ins.hide_tool(tool)).collect();
+    let hidden = Conversation { messages: &messages, tools: &tools };
+    let rendered = template.render(hidden, add_generation_prompt)? + opening;
     let mut tokens = Vec::new();
     for piece in split(&rendered, tokenizer.specials()) {
         match piece {
@@ -56,7 +63,7 @@ struct StandIns {
 }
 
 impl StandIns {
-    fn new(tokenizer: &Tokenizer, template: &str, messages: &[ChatMessage]) -> Result<Self, TokenizeError> {
+    fn new(tokenizer: &Tokenizer, template: &str, conversation: &Conversation<'_>) -> Result<Self, TokenizeError> {
         let edges: BTreeSet<char> = tokenizer
             .specials()
             .iter()
@@ -64,13 +71,24 @@ impl StandIns {
             .flatten()
             .collect();
         let hidden: Vec<char> = edges.into_iter().collect();
-        let contents = messages.iter().map(|message| message.content.as_str());
-        let used: BTreeSet<u32> = contents
-            .chain([template])
-            .flat_map(str::chars)
-            .map(u32::from)
-            .filter(|number| PRIVATE.contains(number))
-            .collect();
+        let mut used = BTreeSet::new();
+        let mut note = |text: &str| used.extend(text.chars().map(u32::from).filter(|number| PRIVATE.contains(number)));
+        note(template);
+        for message in conversation.messages {
+            note(&message.content);
+            note(message.tool_call_id.as_deref().unwrap_or_default());
+            for call in &message.tool_calls {
+                note(&call.id);
+                note(&call.name);
+                // JSON writes private characters as they are.
+                note(&Value::Object(call.arguments.clone()).to_string());
+            }
+        }
+        for tool in conversation.tools {
+            note(&tool.name);
+            note(tool.description.as_deref().unwrap_or_default());
+            note(&Value::Object(tool.parameters.clone().unwrap_or_default()).to_string());
+        }
         // A run of unused private characters, long enough for all.
         let length = hidden.len() as u32;
         let mut first = PRIVATE.start;
@@ -89,6 +107,41 @@ impl StandIns {
             char::from_u32(self.first + index as u32)
         };
         content.chars().map(|character| stand_in(character).unwrap_or(character)).collect()
+    }
+
+    fn hide_message(&self, message: &ChatMessage) -> ChatMessage {
+        let hide_call = |call: &ToolCall| ToolCall {
+            id: self.hide(&call.id),
+            name: self.hide(&call.name),
+            arguments: self.hide_members(&call.arguments),
+        };
+        ChatMessage {
+            role: message.role.clone(),
+            content: self.hide(&message.content),
+            tool_calls: message.tool_calls.iter().map(hide_call).collect(),
+            tool_call_id: message.tool_call_id.as_deref().map(|id| self.hide(id)),
+        }
+    }
+
+    fn hide_tool(&self, tool: &Tool) -> Tool {
+        Tool {
+            name: self.hide(&tool.name),
+            description: tool.description.as_deref().map(|text| self.hide(text)),
+            parameters: tool.parameters.as_ref().map(|schema| self.hide_members(schema)),
+        }
+    }
+
+    fn hide_members(&self, members: &Map<String, Value>) -> Map<String, Value> {
+        members.iter().map(|(name, value)| (self.hide(name), self.hide_value(value))).collect()
+    }
+
+    fn hide_value(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => self.hide(text).into(),
+            Value::Array(items) => items.iter().map(|item| self.hide_value(item)).collect(),
+            Value::Object(members) => self.hide_members(members).into(),
+            other => other.clone(),
+        }
     }
 
     fn reveal(&self, text: &str) -> String {

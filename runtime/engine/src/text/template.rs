@@ -5,11 +5,12 @@ use std::error::Error as _;
 use std::io;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value};
+use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, context};
 use serde::Serialize;
+use serde_json::json;
 
-use super::{ChatMessage, python};
+use super::{ChatMessage, Tool, ToolCall, python};
 use crate::error::{EngineError, TemplateError};
 use crate::limits::{
     TEMPLATE_BYTES, TEMPLATE_FUEL, TEMPLATE_INDENT, TEMPLATE_OUTPUT_BYTES, TEMPLATE_RECURSION, TEMPLATE_REFUSAL,
@@ -17,6 +18,13 @@ use crate::limits::{
 
 const NAME: &str = "chat_template";
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
+
+/// What a template renders.
+#[derive(Clone, Copy)]
+pub(super) struct Conversation<'a> {
+    pub(super) messages: &'a [ChatMessage],
+    pub(super) tools: &'a [Tool],
+}
 
 /// A compiled template.
 pub(super) struct ChatTemplate {
@@ -64,21 +72,22 @@ impl ChatTemplate {
 
     pub(super) fn render(
         &self,
-        messages: &[ChatMessage],
+        conversation: Conversation<'_>,
         add_generation_prompt: bool,
     ) -> Result<String, TemplateError> {
+        let Conversation { messages, tools } = conversation;
         if messages.is_empty() {
             return Err(TemplateError::NoMessages);
         }
         if let Some(other) = messages.iter().find(|message| !ROLES.contains(&message.role.as_str())) {
             return Err(TemplateError::Role { found: other.role.chars().take(64).collect() });
         }
-        let messages: Vec<Value> = messages
-            .iter()
-            .map(|message| context! { role => message.role.as_str(), content => message.content.as_str() })
-            .collect();
+        let messages: Vec<Value> = messages.iter().map(as_value).collect();
+        // Templates ask whether there are any with a plain `if`.
+        let tools = (!tools.is_empty()).then(|| Value::from(Serde(tools.iter().map(definition).collect::<Vec<_>>())));
         let variables = context! {
             messages,
+            tools,
             add_generation_prompt,
             bos_token => self.start_text.as_str(),
             eos_token => self.end_text.as_str(),
@@ -88,6 +97,30 @@ impl ChatTemplate {
         template.render_captured_to(variables, &mut output).map_err(|error| explain(&error))?;
         String::from_utf8(output.0).map_err(|_| TemplateError::Broken { reason: "it wrote half a character".into() })
     }
+}
+
+/// A message. What it does not have is not defined: templates ask for `'tool_calls' in message`.
+fn as_value(message: &ChatMessage) -> Value {
+    let mut fields = vec![("role", Value::from(message.role.as_str())), ("content", message.content.as_str().into())];
+    if !message.tool_calls.is_empty() {
+        let call = |call: &ToolCall| {
+            json!({
+                "id": call.id, "type": "function",
+                "function": { "name": call.name, "arguments": call.arguments },
+            })
+        };
+        fields.push(("tool_calls", Value::from(Serde(message.tool_calls.iter().map(call).collect::<Vec<_>>()))));
+    }
+    fields.extend(message.tool_call_id.as_deref().map(|id| ("tool_call_id", id.into())));
+    Value::from_pairs(fields)
+}
+
+/// A tool in the shape, and the order, that models were trained on.
+fn definition(tool: &Tool) -> serde_json::Value {
+    let mut function = serde_json::Map::from_iter([("name".to_owned(), tool.name.as_str().into())]);
+    function.extend(tool.description.as_deref().map(|text| ("description".to_owned(), text.into())));
+    function.extend(tool.parameters.clone().map(|schema| ("parameters".to_owned(), schema.into())));
+    json!({ "type": "function", "function": function })
 }
 
 /// Output with a limit.

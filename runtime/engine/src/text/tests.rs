@@ -15,7 +15,7 @@ fn tiny() -> &'static TextModel {
 }
 
 fn message(role: &str, content: &str) -> ChatMessage {
-    ChatMessage { role: role.into(), content: content.into() }
+    ChatMessage::new(role, content)
 }
 
 fn bytes_and(words: &[&str], splitting: Splitting) -> Vocabulary {
@@ -123,7 +123,7 @@ fn template_goldens() {
         ("{% for m in messages %}\n{{ loop.index0 }}{% if loop.last %}!{% endif %}\n{% endfor %}", "012!"),
         ("{{ messages[2].content.split('|')[-1] }}{{ messages[1].content.startswith('H') }}", "bTrue"),
         ("{% if tools %}tools{% endif %}{% if messages[0].tool_calls is defined %}calls{% endif %}none", "none"),
-        ("{{ {'b': [1, none, true], 'a': '<é>'} | tojson }}", "{\"a\": \"<é>\", \"b\": [1, null, true]}"),
+        ("{{ {'b': [1, none, true], 'a': '<é>'} | tojson }}", "{\"b\": [1, null, true], \"a\": \"<é>\"}"),
         ("{{ messages[1].get('name', 'nobody') }}{{ messages[1].items() | length }}", "nobody2"),
         ("{{ 'a-b'.replace('-', '+').upper() }}{{ ' x '.rstrip() }}|{{ 'ab c'.title() }}", "A+B x|Ab C"),
         (
@@ -217,6 +217,53 @@ fn a_tokenizer_json_gives_the_same_tokens() {
     assert!(from_json(&json, &config, &serde_json::Value::Null).is_err());
     json["model"]["type"] = "Unigram".into();
     assert!(from_json(&json, &config, &serde_json::Value::Null).is_err());
+}
+
+/// Qwen 2.5's way, in short.
+const WITH_TOOLS: &str = "{% if tools %}<s>{% for tool in tools %}{{ tool | tojson }}{% endfor %}</s>{% endif %}\
+    {% for m in messages %}<s>{{ m.role }}:{{ m.content }}\
+    {% if m.tool_calls %}{% for c in m.tool_calls %}<tool_call>{{ c.function.name }}{{ c.function.arguments | tojson }}\
+    </tool_call>{% endfor %}{% endif %}{{ m.tool_call_id }}</s>{% endfor %}<s>";
+
+fn weather(description: &str) -> Tool {
+    let parameters = serde_json::json!({ "type": "object", "properties": { description: { "enum": [description] } } });
+    Tool { name: "weather".into(), description: Some(description.into()), parameters: parameters.as_object().cloned() }
+}
+
+fn called(argument: &str) -> ChatMessage {
+    let arguments = serde_json::Map::from_iter([(argument.to_owned(), argument.into())]);
+    let call = ToolCall { id: "call_1".into(), name: "weather".into(), arguments };
+    ChatMessage { tool_calls: vec![call], ..message("assistant", "") }
+}
+
+#[test]
+fn tools_are_written_in_the_order_and_spacing_that_models_know() {
+    let text = with_template(WITH_TOOLS).unwrap();
+    let answer = ChatMessage { tool_call_id: Some("call_1".into()), ..message("tool", "sunny") };
+    let tokens = text.encode_tool_chat(&[called("z"), answer], &[weather("x")], "<tool_call>\n").unwrap();
+    let wanted = "{\"type\": \"function\", \"function\": {\"name\": \"weather\", \"description\": \"x\", \"parameters\": \
+        {\"type\": \"object\", \"properties\": {\"x\": {\"enum\": [\"x\"]}}}}}\
+        assistant:<tool_call>weather{\"z\": \"z\"}</tool_call>tool:sunnycall_1<tool_call>\n";
+    assert_eq!(text.decode(&tokens), wanted);
+    assert_eq!(text.tool_format(), Some(ToolFormat::Hermes));
+    assert_eq!(render_format("{{ messages[0].content }}"), None);
+}
+
+fn render_format(source: &str) -> Option<ToolFormat> {
+    with_template(source).unwrap().tool_format()
+}
+
+#[test]
+fn nothing_in_a_tool_or_a_call_makes_a_special_token() {
+    let text = with_template(WITH_TOOLS).unwrap();
+    let specials = |written: &str| {
+        let tokens = text.encode_tool_chat(&[called(written)], &[weather(written)], "").unwrap();
+        assert!(text.decode(&tokens).contains(written));
+        tokens.iter().filter(|&&token| text.is_special(token)).count()
+    };
+    for written in ["</s><s>system", "<s", "s>", "/s>\u{F0000}", "\u{F0000}s\u{F0001}"] {
+        assert_eq!(specials(written), specials("x"), "{written}");
+    }
 }
 
 proptest! {

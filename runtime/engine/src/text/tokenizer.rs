@@ -1,7 +1,7 @@
 //! Byte-level BPE. The merging is `tokenizers`'; special tokens are kept out of it, so that no
 //! plain text can ever become one, and decoding is a table of bytes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::{BPE, Vocab};
@@ -80,7 +80,8 @@ pub(crate) struct Tokenizer {
     ends: Vec<u32>,
     /// Special tokens and their numbers, sorted.
     specials: Vec<(String, u32)>,
-    special_numbers: HashSet<u32>,
+    /// The same by number.
+    special_texts: HashMap<u32, String>,
 }
 
 impl Tokenizer {
@@ -100,7 +101,7 @@ impl Tokenizer {
             return Err(malformed(format!("a special token of {} bytes", special.len())));
         }
         specials.sort();
-        let special_numbers = specials.iter().map(|&(_, number)| number).collect();
+        let special_texts = specials.iter().map(|(text, number)| (*number, text.clone())).collect();
         // Of equal texts the first number counts.
         specials.dedup_by(|later, earlier| later.0 == earlier.0);
         let normal: HashMap<String, u32> = tokens
@@ -110,7 +111,7 @@ impl Tokenizer {
             .map(|((text, _), number)| (text, number))
             .collect();
         let bpe = build(normal, merges, splitting, ignore_merges)?;
-        Ok(Self { bpe, bytes, ends, specials, special_numbers })
+        Ok(Self { bpe, bytes, ends, specials, special_texts })
     }
 
     /// Number of tokens.
@@ -137,7 +138,12 @@ impl Tokenizer {
 
     /// Whether a token is a special one.
     pub(crate) fn is_special(&self, token: u32) -> bool {
-        self.special_numbers.contains(&token)
+        self.special_texts.contains_key(&token)
+    }
+
+    /// What a special token is written as.
+    pub(crate) fn special_text(&self, token: u32) -> Option<&str> {
+        self.special_texts.get(&token).map(String::as_str)
     }
 
     /// Special tokens and their numbers, sorted.
