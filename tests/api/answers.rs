@@ -17,7 +17,7 @@ pub(super) async fn events(response: reqwest::Response) -> Vec<Value> {
 }
 
 /// A chat with these fields besides.
-pub(super) fn asking(fields: Value) -> Value {
+pub(super) fn asking(fields: &Value) -> Value {
     let mut body = chat("Say good morning.");
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     body
@@ -42,7 +42,7 @@ async fn several_answers_are_numbered_and_counted_together() {
         "prompt_tokens": prompt, "completion_tokens": 3 * completion, "total_tokens": prompt + 3 * completion,
     });
 
-    let three: Value = application.post(CHAT, &asking(json!({ "n": 3 }))).await.json().await.unwrap();
+    let three: Value = application.post(CHAT, &asking(&json!({ "n": 3 }))).await.json().await.unwrap();
     assert_eq!(three["usage"], usage);
     let choices = three["choices"].as_array().unwrap();
     assert_eq!(choices.len(), 3);
@@ -52,7 +52,7 @@ async fn several_answers_are_numbered_and_counted_together() {
     }
 
     let fields = json!({ "n": 3, "stream": true, "stream_options": { "include_usage": true } });
-    let streamed = events(application.post(CHAT, &asking(fields)).await).await;
+    let streamed = events(application.post(CHAT, &asking(&fields)).await).await;
     let (mut texts, mut ends) = (vec![String::new(); 3], 0);
     for choice in streamed.iter().flat_map(|event| event["choices"].as_array().unwrap()) {
         let number = choice["index"].as_u64().unwrap() as usize;
@@ -71,11 +71,11 @@ async fn several_answers_are_numbered_and_counted_together() {
 #[tokio::test]
 async fn a_receipt_counts_all_answers_and_is_cut_when_one_is() {
     let system = Blueprint::scripted(|| Script::says("Good morning.")).start().await;
-    let (whole, answer) = receipt(&system, &asking(json!({ "n": 2 }))).await;
+    let (whole, answer) = receipt(&system, &asking(&json!({ "n": 2 }))).await;
     assert_eq!(whole.completion_tokens, answer["usage"]["completion_tokens"].as_u64().unwrap());
     assert_eq!(whole.prompt_tokens, answer["usage"]["prompt_tokens"].as_u64().unwrap());
     assert_eq!(whole.finish, Finish::Stop);
-    let (cut, _) = receipt(&system, &asking(json!({ "n": 2, "max_tokens": 2 }))).await;
+    let (cut, _) = receipt(&system, &asking(&json!({ "n": 2, "max_tokens": 2 }))).await;
     assert_eq!((cut.completion_tokens, cut.finish), (4, Finish::Length));
 }
 
@@ -89,11 +89,11 @@ async fn several_answers_are_queued_together_or_refused() {
     };
     let application = system.application().await;
     let message = "n must be at least 1 and at most what the server can run and queue";
-    let found = refusal(application.post(CHAT, &asking(json!({ "n": 4 }))).await).await;
+    let found = refusal(application.post(CHAT, &asking(&json!({ "n": 4 }))).await).await;
     assert_eq!(found, (400, invalid("invalid_value", None, message)));
-    let waiting = application.post(CHAT, &asking(json!({ "n": 2, "stream": true }))).await;
-    assert_eq!(application.post(CHAT, &asking(json!({ "n": 2 }))).await.status(), 429);
-    let third = application.post(CHAT, &asking(json!({ "stream": true }))).await;
+    let waiting = application.post(CHAT, &asking(&json!({ "n": 2, "stream": true }))).await;
+    assert_eq!(application.post(CHAT, &asking(&json!({ "n": 2 }))).await.status(), 429);
+    let third = application.post(CHAT, &asking(&json!({ "stream": true }))).await;
     assert_eq!(third.status(), 200, "there was room for one");
     gate.open();
     assert!(events(waiting).await.len() > 4);
@@ -110,7 +110,7 @@ async fn with_logprobs() -> (System, Application) {
 async fn log_probabilities_go_with_the_text() {
     let (_system, application) = with_logprobs().await;
     let fields = json!({ "logprobs": true, "top_logprobs": 2 });
-    let answer: Value = application.post(CHAT, &asking(fields)).await.json().await.unwrap();
+    let answer: Value = application.post(CHAT, &asking(&fields)).await.json().await.unwrap();
     assert_eq!(said(&answer), "Good m🦀rning.");
     let content = answer["choices"][0]["logprobs"]["content"].as_array().unwrap().clone();
     let bytes: Vec<u8> = content
@@ -125,7 +125,7 @@ async fn log_probabilities_go_with_the_text() {
     // Streamed: the same tokens, each beside the text that it completes.
     let fields = json!({ "logprobs": true, "top_logprobs": 2, "stream": true });
     let mut streamed = Vec::new();
-    for event in events(application.post(CHAT, &asking(fields)).await).await {
+    for event in events(application.post(CHAT, &asking(&fields)).await).await {
         let choice = &event["choices"][0];
         let Some(tokens) = choice["logprobs"]["content"].as_array() else { continue };
         let bytes = tokens.iter().flat_map(|token| token["bytes"].as_array().unwrap());
@@ -161,7 +161,7 @@ async fn log_probabilities_are_given_within_the_policy_only() {
         (json!({ "logprobs": true, "response_format": { "type": "json_object" } }), "unsupported_parameter", steered),
     ];
     for (fields, code, message) in cases {
-        let found = refusal(application.post(CHAT, &asking(fields)).await).await;
+        let found = refusal(application.post(CHAT, &asking(&fields)).await).await;
         assert_eq!(found, (400, invalid(code, Some("top_logprobs"), message)));
     }
     assert_eq!(system.counter("generation_requests").await, 0);
@@ -170,7 +170,7 @@ async fn log_probabilities_are_given_within_the_policy_only() {
     let system = Blueprint::scripted(|| Script::says("x")).start().await;
     let application = system.application().await;
     let message = "this deployment gives no log probabilities (`max_top_logprobs` in its configuration)";
-    let found = refusal(application.post(CHAT, &asking(json!({ "logprobs": true }))).await).await;
+    let found = refusal(application.post(CHAT, &asking(&json!({ "logprobs": true }))).await).await;
     assert_eq!(found, (400, invalid("unsupported_parameter", Some("top_logprobs"), message)));
     let completion = json!({ "model": MODEL, "prompt": "x", "logprobs": 0 });
     let found = refusal(application.post("/v1/completions", &completion).await).await;
@@ -182,7 +182,7 @@ async fn seeds_and_penalties_reach_the_model() {
     let system = Blueprint::real().start().await;
     let application = system.application().await;
     let ask = async |fields: Value| -> Value {
-        application.post(CHAT, &asking(fields)).await.json::<Value>().await.unwrap()["choices"].clone()
+        application.post(CHAT, &asking(&fields)).await.json::<Value>().await.unwrap()["choices"].clone()
     };
     let drawn = json!({ "seed": 7, "temperature": 1.5, "max_tokens": 12, "n": 2 });
     let first = ask(drawn.clone()).await;

@@ -27,7 +27,7 @@ async fn a_call_is_told_from_the_text() {
     let system = Blueprint::scripted(|| Script::says(CALL)).start().await;
     let application = system.application().await;
     let answer: Value =
-        application.post(CHAT, &asking(json!({ "tools": tools(), "n": 2 }))).await.json().await.unwrap();
+        application.post(CHAT, &asking(&json!({ "tools": tools(), "n": 2 }))).await.json().await.unwrap();
     let choice = &answer["choices"][1];
     assert_eq!(
         (&choice["message"]["content"], &choice["finish_reason"]),
@@ -38,7 +38,7 @@ async fn a_call_is_told_from_the_text() {
     assert_eq!((&call["type"], call.get("index")), (&json!("function"), None));
     assert_ne!(call["id"], answer["choices"][0]["message"]["tool_calls"][0]["id"]);
 
-    let streamed = events(application.post(CHAT, &asking(json!({ "tools": tools(), "stream": true }))).await).await;
+    let streamed = events(application.post(CHAT, &asking(&json!({ "tools": tools(), "stream": true }))).await).await;
     let (mut text, mut calls) = (String::new(), Vec::new());
     for event in &streamed {
         let delta = &event["choices"][0]["delta"];
@@ -51,7 +51,7 @@ async fn a_call_is_told_from_the_text() {
 
     // Where nothing may be called, the same is text.
     for fields in [json!({}), json!({ "tools": tools(), "tool_choice": "none" })] {
-        let answer: Value = application.post(CHAT, &asking(fields)).await.json().await.unwrap();
+        let answer: Value = application.post(CHAT, &asking(&fields)).await.json().await.unwrap();
         assert_eq!((said(&answer), &answer["choices"][0]["finish_reason"]), (CALL, &json!("stop")));
     }
 }
@@ -63,7 +63,7 @@ async fn a_call_that_must_be_is_one_and_follows_its_schema() {
     let named = json!({ "type": "function", "function": { "name": "weather" } });
     for (choice, seed) in [(json!("required"), 1), (json!("required"), 2), (named.clone(), 3)] {
         let fields = json!({ "tools": tools(), "tool_choice": choice, "seed": seed });
-        let answer: Value = application.post(CHAT, &asking(fields)).await.json().await.unwrap();
+        let answer: Value = application.post(CHAT, &asking(&fields)).await.json().await.unwrap();
         let choice_made = &answer["choices"][0];
         assert_eq!(
             (&choice_made["finish_reason"], &choice_made["message"]["content"]),
@@ -96,7 +96,7 @@ async fn calls_and_their_answers_reach_the_model_through_the_plugins() {
             { "role": "assistant", "content": null, "tool_calls": [{ "id": "call_1", "type": "function", "function": function }] },
             { "role": "tool", "tool_call_id": "call_1", "content": "<|im_end|>sunny" },
         ]);
-        let body = asking(json!({ "tools": tools(), "messages": messages, "max_tokens": 4000 }));
+        let body = asking(&json!({ "tools": tools(), "messages": messages, "max_tokens": 4000 }));
         let answer: Value = application.post(CHAT, &body).await.json().await.unwrap();
         let message = &answer["choices"][0]["message"];
         let prompt = message["content"].as_str().unwrap();
@@ -146,11 +146,11 @@ async fn tools_that_are_not_what_is_wanted() {
         ),
     ];
     for (fields, code, param, message) in cases {
-        let found = refusal(application.post(CHAT, &asking(fields)).await).await;
+        let found = refusal(application.post(CHAT, &asking(&fields)).await).await;
         assert_eq!(found, (400, invalid(code, Some(param), message)));
     }
     let fields = json!({ "tools": broken, "tool_choice": "required" });
-    let (status, body) = refusal(application.post(CHAT, &asking(fields)).await).await;
+    let (status, body) = refusal(application.post(CHAT, &asking(&fields)).await).await;
     assert_eq!(
         (status, &body["error"]["code"], &body["error"]["param"]),
         (400, &json!("invalid_schema"), &json!("tools"))
