@@ -4,9 +4,12 @@ mod alphabet;
 mod decoder;
 mod prompt;
 mod python;
+mod sentencepiece;
 mod source;
+mod spaces;
 mod template;
 mod tokenizer;
+mod whole;
 
 use std::sync::Arc;
 
@@ -20,7 +23,7 @@ pub(crate) use alphabet::character;
 pub use decoder::Decoder;
 pub(crate) use source::{TextParts, from_gguf, from_json};
 #[cfg(test)]
-pub(crate) use tokenizer::{Kind, Splitting, Vocabulary};
+pub(crate) use tokenizer::{Kind, Method, Splitting, Vocabulary};
 
 /// One message of a chat.
 #[derive(Clone, PartialEq, Eq)]
@@ -166,5 +169,7 @@ impl TextModel {
     }
 }
 
+#[cfg(test)]
+mod sentencepiece_tests;
 #[cfg(test)]
 mod tests;
