@@ -10,7 +10,8 @@
 //! 2. special tokens are looked for in the result: none can begin or end in a content, because
 //!    the characters for it are not there;
 //! 3. in the text between them, stand-ins turn back into the characters they stand for;
-//! 4. each piece is tokenized as plain text, by a tokenizer that knows no special tokens.
+//! 4. each piece is tokenized as plain text, by a tokenizer that knows no special tokens, without the
+//!    white space that the special token before it takes in some models.
 //!
 //! Roles are a closed set and are passed as they are. What remains is a template that by its own
 //! design encloses a content in the two halves of a special token; the template is the model
@@ -39,11 +40,17 @@ pub(super) fn encode_chat(
         .map(|message| ChatMessage { role: message.role.clone(), content: stand_ins.hide(&message.content) })
         .collect();
     let rendered = template.render(&hidden, add_generation_prompt)?;
-    let mut tokens = Vec::new();
+    let mut tokens: Vec<u32> = Vec::new();
     for piece in split(&rendered, tokenizer.specials()) {
         match piece {
             Piece::Special(token) => tokens.push(token),
-            Piece::Text(text) => tokens.extend(tokenizer.encode(&stand_ins.reveal(text))?),
+            // Of two texts in a row there is none: the last token is the special one before this text.
+            Piece::Text(text) => {
+                let trims = tokens.last().is_some_and(|&before| tokenizer.trims_behind(before));
+                let text = if trims { text.trim_start() } else { text };
+                let part = tokenizer.encode_part(&stand_ins.reveal(text), tokens.is_empty())?;
+                tokens.extend(part);
+            }
         }
     }
     Ok(tokens)

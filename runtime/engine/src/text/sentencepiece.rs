@@ -40,6 +40,8 @@ pub(crate) enum Prefix {
     Always,
     /// The same, unless the text has one there.
     IfMissing,
+    /// The same, and only where the text is the first of a prompt.
+    First,
 }
 
 /// The encoder.
@@ -87,14 +89,14 @@ impl SentencePiece {
         Ok(Self { pieces, merges, bytes: byte_tokens(tokens)?, whole: Whole::new(tokens)?, prefix, longest })
     }
 
-    /// The tokens of a plain text.
-    pub(super) fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
+    /// The tokens of a plain text, which may be the first part of a prompt or a later one.
+    pub(super) fn encode(&self, text: &str, is_first: bool) -> Result<Vec<u32>, TokenizeError> {
         let mut tokens = Vec::new();
         let (mut from, mut at) = (0, 0);
         while let Some(character) = text[at..].chars().next() {
             match self.whole.longest(&text.as_bytes()[at..]) {
                 Some((len, token)) => {
-                    self.merge(&text[from..at], &mut tokens)?;
+                    self.merge(&text[from..at], is_first && from == 0, &mut tokens)?;
                     tokens.push(token);
                     at += len;
                     from = at;
@@ -102,19 +104,20 @@ impl SentencePiece {
                 None => at += character.len_utf8(),
             }
         }
-        self.merge(&text[from..], &mut tokens)?;
+        self.merge(&text[from..], is_first && from == 0, &mut tokens)?;
         Ok(tokens)
     }
 
-    fn merge(&self, text: &str, tokens: &mut Vec<u32>) -> Result<(), TokenizeError> {
+    fn merge(&self, text: &str, is_first: bool, tokens: &mut Vec<u32>) -> Result<(), TokenizeError> {
         if text.is_empty() {
             return Ok(());
         }
         let mut word = text.replace(' ', SPACE.encode_utf8(&mut [0; 4]));
         match self.prefix {
             Prefix::None => {}
-            Prefix::IfMissing if word.starts_with(SPACE) => {}
-            Prefix::Always | Prefix::IfMissing => word.insert(0, SPACE),
+            Prefix::First if !is_first => {}
+            Prefix::IfMissing | Prefix::First if word.starts_with(SPACE) => {}
+            Prefix::Always | Prefix::IfMissing | Prefix::First => word.insert(0, SPACE),
         }
         // Places in the text are 32-bit numbers.
         u32::try_from(word.len()).map_err(|_| TokenizeError)?;

@@ -1,6 +1,7 @@
 //! SentencePiece vocabularies against numbers of llama.cpp (`sentencepiece.json` says how they were made), and
 //! against a slow writing-down of the rule.
 
+use std::collections::HashSet;
 use std::io::Cursor;
 use std::sync::LazyLock;
 
@@ -56,6 +57,12 @@ fn plain() -> &'static TextModel {
 
 /// The same vocabulary as `tokenizer.json`: for scores, every split of every token, the best token first.
 fn json_with(edit: impl FnOnce(&mut Json)) -> Result<TextModel, EngineError> {
+    let (tokenizer, config) = json_parts(edit);
+    TextModel::new(from_json(&tokenizer, &config, &Json::Null)?, Architecture::Llama, 100)
+}
+
+/// Its `tokenizer.json` and `tokenizer_config.json`.
+fn json_parts(edit: impl FnOnce(&mut Json)) -> (Json, Json) {
     let mut vocab = serde_json::Map::new();
     let (mut added, mut pieces) = (Vec::new(), Vec::new());
     for (number, token) in list("tokens").enumerate() {
@@ -80,8 +87,7 @@ fn json_with(edit: impl FnOnce(&mut Json)) -> Result<TextModel, EngineError> {
             {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]},
     });
     edit(&mut tokenizer);
-    let parts = from_json(&tokenizer, &json!({"bos_token": "<s>", "eos_token": "</s>"}), &Json::Null)?;
-    TextModel::new(parts, Architecture::Llama, 100)
+    (tokenizer, json!({"bos_token": "<s>", "eos_token": "</s>"}))
 }
 
 fn refusal(model: Result<TextModel, EngineError>) -> String {
@@ -190,6 +196,49 @@ fn a_content_has_whole_tokens_but_no_marks() {
 }
 
 #[test]
+fn only_the_first_text_of_a_prompt_has_a_space_in_front_where_the_file_says_so() {
+    let first = |json: &mut Json| {
+        json["normalizer"] = Json::Null;
+        json["pre_tokenizer"] =
+            json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false});
+    };
+    let parts = |template: &str| {
+        let (tokenizer, mut config) = json_parts(first);
+        config["chat_template"] = template.into();
+        let parts = from_json(&tokenizer, &config, &Json::Null).unwrap();
+        TextModel::new(parts, Architecture::Llama, 100).unwrap()
+    };
+    let messages = [ChatMessage { role: "user".into(), content: "hello".into() }];
+    let encoded = |template: &str| parts(template).encode_chat(&messages, false).unwrap();
+    let (with, without) = (gguf(true).encode("hello").unwrap(), plain().encode("hello").unwrap());
+    assert_ne!(with, without);
+    assert_eq!(encoded("{{ messages[0].content }}"), with);
+    assert_eq!(encoded("<s>{{ messages[0].content }}"), [vec![1], without.clone()].concat());
+    // A space that is there is not doubled.
+    assert_eq!(parts("x").encode(" hello").unwrap(), plain().encode(" hello").unwrap());
+}
+
+#[test]
+fn phi_3_s_marks_take_the_white_space_behind_them() {
+    let template = "<s><start_of_turn>\n{{ messages[0].content }}<end_of_turn>\n<start_of_turn>\n".to_owned();
+    let phi = |architecture: &str| {
+        let model = gguf_with(|entries| {
+            entries.pop();
+            entries.push(("tokenizer.chat_template", Value::Text(template.clone())));
+            entries.push(("general.architecture", Value::Text(architecture.into())));
+            entries.push(("tokenizer.ggml.add_space_prefix", Value::Bool(true)));
+        });
+        let content = " hello <s>  x".to_owned();
+        model.unwrap().encode_chat(&[ChatMessage { role: "user".into(), content }], false).unwrap()
+    };
+    let text = gguf(true).encode("hello <s>  x").unwrap();
+    assert_eq!(phi("phi3"), [vec![1, 3], text, vec![4, 3]].concat());
+    assert_ne!(phi("llama"), phi("phi3"));
+    let json = json_with(|json| json["added_tokens"][3]["rstrip"] = true.into()).unwrap();
+    assert!(json.tokenizer.trims_behind(3) && !json.tokenizer.trims_behind(4));
+}
+
+#[test]
 fn turns_end_at_every_token_that_is_known_to_end_them() {
     assert!(plain().ends_turn(4) && plain().ends_turn(2) && !plain().ends_turn(3));
     let old_phi = gguf_with(|entries| {
@@ -247,9 +296,9 @@ fn rules_that_are_not_understood_are_refused_by_name() {
         (
             with(
                 "/pre_tokenizer",
-                json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false}),
+                json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "last", "split": false}),
             ),
-            "first",
+            "last",
         ),
         (with("/decoder", json!({"type": "CTC"})), "CTC"),
         (with("/model/dropout", json!(0.1)), "dropout"),
@@ -275,7 +324,7 @@ fn a_vocabulary_made_to_be_slow_is_not() {
 
 fn tokenizer(tokens: Vec<(String, Kind)>, scores: Vec<f32>) -> Tokenizer {
     let order = Order::Scores(scores);
-    let method = Method::SentencePiece { order, prefix: Prefix::None, drops_space: false };
+    let method = Method::SentencePiece { order, prefix: Prefix::None, drops_space: false, trimming: HashSet::new() };
     Tokenizer::new(Vocabulary { tokens, method }).unwrap()
 }
 

@@ -106,8 +106,22 @@ fn gguf_sentencepiece(metadata: &Metadata) -> Result<(Method, bool), EngineError
         order,
         prefix: if prefix { Prefix::Always } else { Prefix::None },
         drops_space: prefix,
+        trimming: gguf_trimming(metadata)?,
     };
     Ok((method, true))
+}
+
+/// GGUF does not say which special tokens take the white space behind them. Phi-3's do, except these.
+fn gguf_trimming(metadata: &Metadata) -> Result<HashSet<u32>, EngineError> {
+    if metadata.text("general.architecture")? != Some("phi3") {
+        return Ok(HashSet::new());
+    }
+    let tokens = gguf_tokens(metadata, true)?.into_iter().zip(0u32..);
+    let trimming = tokens.filter(|((text, kind), _)| {
+        let is_special = matches!(kind, Kind::Control | Kind::UserDefined);
+        is_special && !["<s>", "<unk>", "<|endoftext|>"].contains(&text.as_str())
+    });
+    Ok(trimming.map(|(_, number)| number).collect())
 }
 
 fn gguf_tokens(metadata: &Metadata, is_sentencepiece: bool) -> Result<Vec<(String, Kind)>, EngineError> {
@@ -154,8 +168,8 @@ pub(crate) fn from_json(tokenizer: &Json, config: &Json, generation: &Json) -> R
                 *kind = Kind::Byte(byte);
             }
         }
-        let Spaces { prefix, drops_space } = Spaces::from_json(tokenizer)?;
-        (Method::SentencePiece { order: Order::Merges(merges), prefix, drops_space }, true)
+        let Spaces { prefix, drops_space, trimming } = Spaces::from_json(tokenizer)?;
+        (Method::SentencePiece { order: Order::Merges(merges), prefix, drops_space, trimming }, true)
     } else {
         let splitting = json_splitting(&tokenizer["pre_tokenizer"])?;
         let ignore_merges = model["ignore_merges"].as_bool().unwrap_or(false);

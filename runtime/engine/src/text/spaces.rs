@@ -2,15 +2,19 @@
 //! spellings for it; here are the ones that Llama 2, Mistral, Gemma and Phi-3 have. A spelling that
 //! is not understood is refused.
 
+use std::collections::HashSet;
+
 use serde_json::Value as Json;
 
 use super::sentencepiece::Prefix;
 use crate::error::EngineError;
 
-/// What is put in front of a text, and whether decoding drops it.
+/// What is put in front of a text, whether decoding drops it, and which special tokens take the
+/// white space behind them (`rstrip`).
 pub(super) struct Spaces {
     pub(super) prefix: Prefix,
     pub(super) drops_space: bool,
+    pub(super) trimming: HashSet<u32>,
 }
 
 impl Spaces {
@@ -23,11 +27,15 @@ impl Spaces {
         if let Some(rule) = rules.into_iter().find(|rule| is_set(rule)) {
             return Err(unsupported(format!("{rule} with byte_fallback")));
         }
+        let mut trimming = HashSet::new();
         for token in tokenizer["added_tokens"].as_array().map(Vec::as_slice).unwrap_or_default() {
-            for rule in ["single_word", "lstrip", "rstrip"] {
+            for rule in ["single_word", "lstrip"] {
                 if token[rule].as_bool() == Some(true) {
                     return Err(unsupported(format!("the added token {} with {rule}", token["content"])));
                 }
+            }
+            if token["rstrip"].as_bool() == Some(true) {
+                trimming.extend(token["id"].as_u64().and_then(|number| u32::try_from(number).ok()));
             }
         }
         let prefix = match (normalizer(&tokenizer["normalizer"])?, pre_tokenizer(&tokenizer["pre_tokenizer"])?) {
@@ -37,7 +45,7 @@ impl Spaces {
             (None, None) => return Err(unsupported("no rule for spaces".into())),
             (Some(_), Some(_)) => return Err(unsupported("two rules for spaces".into())),
         };
-        Ok(Self { prefix, drops_space: drops_space(&tokenizer["decoder"])? })
+        Ok(Self { prefix, drops_space: drops_space(&tokenizer["decoder"])?, trimming })
     }
 }
 
@@ -62,6 +70,7 @@ fn pre_tokenizer(pre_tokenizer: &Json) -> Result<Option<Prefix>, EngineError> {
         [space] if space["type"] == "Metaspace" && space["replacement"] == "▁" && space["split"] == false => {
             match space["prepend_scheme"].as_str() {
                 Some("always") => return Ok(Some(Prefix::IfMissing)),
+                Some("first") => return Ok(Some(Prefix::First)),
                 Some("never") => return Ok(Some(Prefix::None)),
                 other => return Err(unsupported(format!("Metaspace with the scheme {other:?}"))),
             }

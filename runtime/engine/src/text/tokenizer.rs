@@ -109,6 +109,8 @@ pub(crate) enum Method {
         prefix: Prefix,
         /// Whether decoding drops a space in front.
         drops_space: bool,
+        /// Special tokens that take the white space behind them in a prompt.
+        trimming: HashSet<u32>,
     },
 }
 
@@ -116,6 +118,7 @@ pub(crate) enum Method {
 pub(crate) struct Tokenizer {
     encoder: Encoder,
     drops_space: bool,
+    trimming: HashSet<u32>,
     /// Bytes of every token, one after the other, and where each ends.
     bytes: Vec<u8>,
     ends: Vec<u32>,
@@ -150,18 +153,19 @@ impl Tokenizer {
         let special_numbers = specials.iter().map(|&(_, number)| number).collect();
         // Of equal texts the first number counts.
         specials.dedup_by(|later, earlier| later.0 == earlier.0);
-        let (encoder, drops_space) = match method {
+        let (encoder, drops_space, trimming) = match method {
             Method::ByteLevel { merges, splitting, ignore_merges } => {
                 let normal = tokens.into_iter().zip(0u32..).filter(|((_, kind), _)| *kind == Kind::Normal);
                 let normal = normal.map(|((text, _), number)| (text, number)).collect();
                 let bpe = build(normal, merges, splitting, ignore_merges)?;
-                (Encoder::ByteLevel(Box::new(bpe)), false)
+                (Encoder::ByteLevel(Box::new(bpe)), false, HashSet::new())
             }
-            Method::SentencePiece { order, prefix, drops_space } => {
-                (Encoder::SentencePiece(Box::new(SentencePiece::new(&tokens, order, prefix)?)), drops_space)
+            Method::SentencePiece { order, prefix, drops_space, trimming } => {
+                let pieces = SentencePiece::new(&tokens, order, prefix)?;
+                (Encoder::SentencePiece(Box::new(pieces)), drops_space, trimming)
             }
         };
-        Ok(Self { encoder, drops_space, bytes, ends, specials, special_numbers })
+        Ok(Self { encoder, drops_space, trimming, bytes, ends, specials, special_numbers })
     }
 
     /// Number of tokens.
@@ -171,6 +175,11 @@ impl Tokenizer {
 
     /// The tokens of a plain text.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
+        self.encode_part(text, true)
+    }
+
+    /// The tokens of a plain text that is the first part of a prompt, or stands behind a special token.
+    pub(crate) fn encode_part(&self, text: &str, is_first: bool) -> Result<Vec<u32>, TokenizeError> {
         if text.is_empty() {
             return Ok(Vec::new());
         }
@@ -179,8 +188,13 @@ impl Tokenizer {
                 let encoding = bpe.encode_fast(text, false).map_err(|_| TokenizeError)?;
                 Ok(encoding.get_ids().to_vec())
             }
-            Encoder::SentencePiece(pieces) => pieces.encode(text),
+            Encoder::SentencePiece(pieces) => pieces.encode(text, is_first),
         }
+    }
+
+    /// Whether a special token takes the white space behind it in a prompt.
+    pub(crate) fn trims_behind(&self, token: u32) -> bool {
+        self.trimming.contains(&token)
     }
 
     /// Whether encoding puts a space in front of a text, which decoding drops.
