@@ -145,15 +145,44 @@ class CryptoTensors:
     def __init__(self, scene):
         self.plain, self.out, self.script = scene.plain, scene.path("ct.safetensors"), scene.path("ct.py")
         self.script.write_text(CRYPTOTENSORS)
+        self.python = sys.executable
 
     def call(self, what):
-        return run([sys.executable, str(self.script), what, str(self.plain), str(self.out)])
+        return run([self.python, str(self.script), what, str(self.plain), str(self.out)])
 
     def seal(self):
         return self.call("seal")
 
     def load(self):
         return self.call("load")
+
+
+TENSORIZER = """
+import os, sys, torch
+from tensorizer import DecryptionParams, EncryptionParams, TensorDeserializer, TensorSerializer
+what, plain, out = sys.argv[1:]
+key, PIECE = bytes(range(32)), 64 << 20
+if what == "seal":
+    data = torch.from_file(plain, size=os.path.getsize(plain), dtype=torch.uint8)
+    serializer = TensorSerializer(out, encryption=EncryptionParams(key=key))
+    serializer.write_state_dict({f"t{at}": data[at : at + PIECE] for at in range(0, len(data), PIECE)})
+    serializer.close()
+elif what == "load":
+    with TensorDeserializer(out, device="cpu", verify_hash=True, encryption=DecryptionParams.from_key(key)) as file:
+        for name in file:
+            file[name]
+"""
+
+
+class Tensorizer(CryptoTensors):
+    name = "tensorizer (Python, PyTorch)"
+
+    def __init__(self, scene):
+        self.plain, self.out, self.script = scene.plain, scene.path("model.tensors"), scene.path("tz.py")
+        self.script.write_text(TENSORIZER)
+        self.python = os.environ.get("TENSORIZER_PYTHON", "python3")
+        if subprocess.run([self.python, "-c", "import tensorizer"], capture_output=True).returncode != 0:
+            raise OSError("it needs a Python with torch and tensorizer, which TENSORIZER_PYTHON can name")
 
 
 class Plain:
@@ -197,12 +226,15 @@ def median(costs):
     return sorted(costs, key=lambda cost: cost.seconds)[len(costs) // 2]
 
 
-def main(program, directory, gigabytes):
+KINDS = {kind.__name__.lower(): kind for kind in (Plain, Strongroom, OpenSsl, Age, GoCryptFs, CryptoTensors, Tensorizer)}
+
+
+def main(program, directory, gigabytes, *names):
     size = int(float(gigabytes) * 1e9)
     scene = Scene(program, directory, size)
     try:
         peers = []
-        for kind in (Plain, Strongroom, OpenSsl, Age, GoCryptFs, CryptoTensors):
+        for kind in [KINDS[name] for name in names] or KINDS.values():
             try:
                 peers.append(kind(scene))
             except (OSError, subprocess.CalledProcessError) as error:

@@ -47,6 +47,18 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Source files that may hold `unsafe`, each block with its `SAFETY:`.
 const UNSAFE_FILES: &[&str] = &[
+    // the kernels: vectors, threads that share slices, mapped memory
+    "runtime/engine/src/kernels/arena.rs",
+    "runtime/engine/src/kernels/attention.rs",
+    "runtime/engine/src/kernels/avx512/attention.rs",
+    "runtime/engine/src/kernels/avx512/integers.rs",
+    "runtime/engine/src/kernels/avx512/mod.rs",
+    "runtime/engine/src/kernels/avx512/pairs.rs",
+    "runtime/engine/src/kernels/elementwise.rs",
+    "runtime/engine/src/kernels/matmul.rs",
+    "runtime/engine/src/kernels/pack.rs",
+    "runtime/engine/src/kernels/pool.rs",
+    "runtime/engine/src/kernels/rows.rs",
     "runtime/src/evidence/nvidia/nvml.rs", // a C library, whose safe wrapper panics on a size that the driver names
     "tests/fuzz/src/memory.rs",            // counts what is allocated
 ];

@@ -6,6 +6,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use crate::provenance::ProvenanceError;
+use crate::seal::OnnxError;
 
 /// Why a sealed model was not opened, or not read on.
 ///
@@ -204,6 +205,16 @@ pub enum SealError {
         /// What gave it away.
         sign: &'static str,
     },
+    /// The source holds an ONNX file that is malformed, or that leads outside the model.
+    #[error(
+        "{path} is no ONNX model that can be sealed: {why}. Write it again with `onnx.save`, its tensors in files beside it in the folder to seal, or leave it out"
+    )]
+    Onnx {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        why: OnnxError,
+    },
     /// A file name cannot be kept.
     #[error("{path}: {problem}. Rename it")]
     FileName {
@@ -269,6 +280,7 @@ impl SealError {
             Self::Symlink { .. } => "SEAL_SYMLINK",
             Self::NotAFile { .. } => "SEAL_NOT_A_FILE",
             Self::Pickle { .. } => "SEAL_PICKLE",
+            Self::Onnx { .. } => "SEAL_ONNX",
             Self::FileName { .. } => "SEAL_FILE_NAME",
             Self::Empty { .. } => "SEAL_EMPTY",
             Self::TooLarge { .. } => "SEAL_TOO_LARGE",
@@ -286,7 +298,7 @@ impl SealError {
         match self {
             Self::Options { .. } | Self::DestinationExists { .. } => 2,
             Self::Symlink { .. } | Self::NotAFile { .. } | Self::Pickle { .. } => 3,
-            Self::FileName { .. } | Self::Empty { .. } | Self::TooLarge { .. } => 4,
+            Self::Onnx { .. } | Self::FileName { .. } | Self::Empty { .. } | Self::TooLarge { .. } => 4,
             Self::Busy { .. } | Self::SourceChanged { .. } | Self::Crypto { .. } | Self::Io { .. } => 1,
             Self::Provenance(error) => error.exit_code(),
             Self::Open(error) => error.exit_code(),

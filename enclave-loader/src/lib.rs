@@ -44,7 +44,7 @@ pub use format::private::{FileEntry, FileKind};
 pub use inspect::{Description, inspect_unverified};
 pub use open::{ModelReader, SealedModel, SignedManifest, open_manifest, read_wrapped_keys};
 pub use rewrap::rewrap;
-pub use seal::{Progress, SealOptions, SealedSummary, seal};
+pub use seal::{OnnxDefect, OnnxError, Progress, SealOptions, SealedSummary, check_onnx, seal};
 pub use secret::ArtifactKey;
 pub use secret_memory::{ProtectionReport, protect_process};
 pub use store::Place;

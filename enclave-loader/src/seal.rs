@@ -7,11 +7,13 @@
 
 mod checkpoint;
 mod layout;
+mod onnx;
 mod pickle;
 mod source;
 mod writer;
 
 pub(crate) use checkpoint::{blob_file, write_file};
+pub use onnx::{OnnxDefect, OnnxError, check_onnx};
 pub(crate) use writer::CHUNKS_BETWEEN_REPORTS;
 
 use std::fs;
@@ -148,6 +150,7 @@ pub fn seal(
     let chunk_bytes = layout::check(options.chunk_log2, options.blob_bytes)?;
     let source = Source::scan(source, chunk_bytes)?;
     source.settle();
+    source.check_onnx()?;
     let layout = Layout::new(options.chunk_log2, options.blob_bytes, source.end())?;
 
     // 2. The unfinished directory, new or taken up again.

@@ -27,7 +27,8 @@ impl ProtectionReport {
 
 /// Protects this process as far as the system allows, and reports what holds afterwards.
 ///
-/// Memory is not locked: docs/decisions/0004 says why. Swap must be off instead.
+/// The process as a whole is not locked: docs/decisions/0004 says why. Swap must be off instead, and the
+/// engine locks the weights by themselves.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn protect_process() -> ProtectionReport {
@@ -37,6 +38,10 @@ pub fn protect_process() -> ProtectionReport {
     // What was refused shows in the report, which asks again.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+
+    // Weights are locked where the limit allows it (docs/decisions/0004): as far as this process may raise it.
+    let lock = getrlimit(Resource::Memlock);
+    let _ = setrlimit(Resource::Memlock, Rlimit { current: lock.maximum, maximum: lock.maximum });
 
     let swap = std::fs::read_to_string("/proc/swaps").ok().map(|swaps| has_swap(&swaps));
     ProtectionReport {

@@ -86,6 +86,12 @@ pub enum StartError {
         /// What is wrong with it.
         source: PluginError,
     },
+    /// The weights could not be locked into memory, which `strict` wants.
+    #[error(
+        "model `{0}`: the system does not let {1} MiB of weights be locked into memory: raise the memory-lock limit \
+         (`ulimit -l`, systemd's LimitMEMLOCK=infinity, or CAP_IPC_LOCK), or leave out `strict`"
+    )]
+    NotLocked(String, usize),
     /// The lease ended while the models were loaded.
     #[error("the broker ended the lease ({0:?}) before anything was served")]
     LeaseEnded(End),
@@ -119,6 +125,7 @@ impl StartError {
             Self::PluginDigest { .. } => "PLUGIN_DIGEST".into(),
             Self::Plugin { .. } => "PLUGIN".into(),
             Self::MissingKey(_) => "MODEL_NOT_RELEASED".into(),
+            Self::NotLocked(..) => "UNPROTECTED_MEMORY".into(),
             Self::LeaseEnded(_) => "LEASE_ENDED".into(),
             Self::Crashed(_) => "BUG".into(),
         }
@@ -141,6 +148,7 @@ impl StartError {
             | Self::PluginDigest { .. }
             | Self::Plugin { .. }
             | Self::LeaseEnded(_)
+            | Self::NotLocked(..)
             | Self::Update { .. }
             | Self::MissingKey(_) => 3,
         }

@@ -55,6 +55,14 @@ pub enum Event {
         model_id: String,
         /// How long it took.
         milliseconds: u64,
+        /// What the packed weights take.
+        weight_bytes: u64,
+        /// Whether they can never be swapped out.
+        is_locked: bool,
+        /// The processor's instructions that it is computed with.
+        instructions: &'static str,
+        /// Threads that compute.
+        threads: usize,
     },
     /// Clients are served.
     Ready {
@@ -98,8 +106,11 @@ impl fmt::Display for Event {
             Self::Loading { model, done, total } => {
                 write!(f, "loading {model}: {} of {} MiB", done >> 20, total >> 20)
             }
-            Self::Loaded { model, model_id, milliseconds } => {
-                write!(f, "{model} is in memory ({milliseconds} ms), model id {model_id}")
+            Self::Loaded { model, model_id, milliseconds, weight_bytes, is_locked, instructions, threads } => {
+                let mebibytes = weight_bytes >> 20;
+                let locked = if *is_locked { ", locked" } else { "" };
+                write!(f, "{model} is in memory ({milliseconds} ms, {mebibytes} MiB{locked}, ")?;
+                write!(f, "{threads} threads of {instructions}), model id {model_id}")
             }
             Self::Ready { address } => write!(f, "ready on {address}"),
             Self::Epoch { epoch } => write!(f, "epoch {epoch}"),

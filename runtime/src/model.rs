@@ -104,11 +104,23 @@ pub(crate) fn load(
             None => StartError::Engine { model: name.to_owned(), source },
         }
     })?;
+    let machine = loaded.machine();
+    if config.strict && !machine.is_locked {
+        return Err(StartError::NotLocked(name.to_owned(), machine.weight_bytes >> 20));
+    }
     let limits = strongroom_engine::Limits { max_streams: config.max_streams, queue: config.queue };
     let engine =
         EngineHandle::spawn(loaded, limits).map_err(|source| StartError::Engine { model: name.to_owned(), source })?;
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    events(&Event::Loaded { model: name.to_owned(), model_id: hex::encode(id), milliseconds });
+    events(&Event::Loaded {
+        model: name.to_owned(),
+        model_id: hex::encode(id),
+        milliseconds,
+        weight_bytes: machine.weight_bytes as u64,
+        is_locked: machine.is_locked,
+        instructions: machine.instructions,
+        threads: machine.threads,
+    });
     Ok(ServedModel { name: name.to_owned(), id, version, updates, engine })
 }
 

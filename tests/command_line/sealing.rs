@@ -30,10 +30,13 @@ fn what_is_no_model_is_not_sealed() {
     fs::create_dir(scene.path("empty")).unwrap();
     scene.write("weights.pt", "by its name");
     scene.write("weights", [0x80, 2, b'}', b'q']);
+    scene.write("model.onnx", "by its name");
     fs::create_dir(scene.path("linked")).unwrap();
     std::os::unix::fs::symlink("/etc/hostname", scene.path("linked/model.gguf")).unwrap();
     let before = scene.names();
-    for (source, exit) in [("missing.gguf", 1), ("empty", 4), ("weights.pt", 3), ("weights", 3), ("linked", 3)] {
+    let sources =
+        [("missing.gguf", 1), ("empty", 4), ("weights.pt", 3), ("weights", 3), ("linked", 3), ("model.onnx", 4)];
+    for (source, exit) in sources {
         let options = ["--to", "broker/deposit.pub", "--publisher", "publisher.key", "--name", "tiny"];
         let arguments = [&["model", "seal", source, "new.sealed"][..], &options[..]].concat();
         assert_eq!(scene.show(&arguments).exit, exit, "{source}");

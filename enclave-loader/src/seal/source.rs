@@ -1,6 +1,7 @@
 //! What is sealed: the files of a model, found, named, and read as one address space.
 
 use std::fs::{self, File, Metadata};
+use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -8,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::onnx::{OnnxDefect, check_onnx};
 use super::pickle;
 use crate::error::{SealError, shown};
 use crate::format::limits::MAX_FILES;
@@ -102,6 +104,15 @@ impl Source {
         self.files.iter().try_for_each(|file| file.check_unchanged(&metadata(&file.location)?))
     }
 
+    /// Refuses ONNX files that are malformed, or whose tensors lie elsewhere than in these files.
+    pub(crate) fn check_onnx(&self) -> Result<(), SealError> {
+        let len = |path: &str| {
+            let found = self.files.binary_search_by(|file| file.stamp.path.as_str().cmp(path)).ok()?;
+            self.files.get(found).map(|file| file.stamp.len)
+        };
+        self.files.iter().filter(|file| file.kind == FileKind::Onnx).try_for_each(|file| file.check_onnx(&len))
+    }
+
     fn walk(&mut self, directory: &Path, prefix: &str) -> Result<(), SealError> {
         let failed = |error: &_| SealError::io("list", directory, error);
         for entry in fs::read_dir(directory).map_err(|error| failed(&error))? {
@@ -156,8 +167,23 @@ impl SourceFile {
     /// Fills `buffer` from `file` at `offset`; an end before that means that the file shrank.
     pub(crate) fn read(&self, file: &File, offset: u64, buffer: &mut [u8]) -> Result<(), SealError> {
         file.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => self.changed(),
+            ErrorKind::UnexpectedEof => self.changed(),
             _ => SealError::io("read", &self.location, &error),
+        })
+    }
+
+    /// `len` gives the length of the file of the model at a path.
+    fn check_onnx(&self, len: &dyn Fn(&str) -> Option<u64>) -> Result<(), SealError> {
+        let beside = |location: &str| match self.stamp.path.rsplit_once('/') {
+            Some((folder, _)) => len(&format!("{folder}/{location}")),
+            None => len(location),
+        };
+        check_onnx(self.open()?, self.stamp.len, &beside).map_err(|error| match error.defect {
+            OnnxDefect::Io { kind: ErrorKind::UnexpectedEof, .. } => self.changed(),
+            OnnxDefect::Io { kind, detail } => {
+                SealError::Io { action: "read", path: shown(&self.location), kind, detail }
+            }
+            _ => SealError::Onnx { path: shown(&self.location), why: error },
         })
     }
 

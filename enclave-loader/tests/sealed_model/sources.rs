@@ -27,6 +27,42 @@ fn pickles_are_refused_by_name_and_by_content() {
     }
 }
 
+const ONNX_INSIDE: &[u8] = include_bytes!("../../../tests/vectors/onnx/inside/model.onnx");
+const ONNX_BESIDE: &[u8] = include_bytes!("../../../tests/vectors/onnx/beside/model.onnx");
+const ONNX_DATA: &[u8] = include_bytes!("../../../tests/vectors/onnx/beside/model.onnx_data");
+
+#[test]
+fn onnx_is_sealed_with_the_files_that_its_tensors_are_in() {
+    let workshop = Workshop::new(&[
+        ("a.onnx", ONNX_INSIDE),
+        ("model.onnx", ONNX_BESIDE),
+        ("model.onnx_data", ONNX_DATA),
+        ("sub/model.onnx", ONNX_BESIDE),
+        ("sub/model.onnx_data", ONNX_DATA),
+    ]);
+    assert_eq!(workshop.seal(&Tenant::new(1).options(1)).files, 5);
+}
+
+#[test]
+fn onnx_that_is_malformed_or_leads_outside_is_refused_by_name() {
+    let cut = &ONNX_INSIDE[..ONNX_INSIDE.len() / 2];
+    let short = &ONNX_DATA[..1];
+    for (files, named, why) in [
+        (vec![("a/cut.ONNX", cut)], "a/cut.ONNX", "longer than the message or file that holds it"),
+        (vec![("empty.onnx", b"".as_slice())], "empty.onnx", "no ir_version"),
+        (vec![("alone.onnx", ONNX_BESIDE)], "alone.onnx", "`model.onnx_data`, which is not among the files to seal"),
+        // The data is looked for beside the file that names it, and hidden files are not sealed.
+        (vec![("sub/model.onnx", ONNX_BESIDE), ("model.onnx_data", ONNX_DATA)], "sub/model.onnx", "not among"),
+        (vec![("model.onnx", ONNX_BESIDE), (".data/model.onnx_data", ONNX_DATA)], "model.onnx", "not among"),
+        (vec![("model.onnx", ONNX_BESIDE), ("model.onnx_data", short)], "model.onnx", "the file has 1 bytes"),
+    ] {
+        let error = refusal(&Workshop::new(&files));
+        let text = error.to_string();
+        assert_eq!((error.code(), error.exit_code()), ("SEAL_ONNX", 4), "{text}");
+        assert!(text.contains(named) && text.contains(why) && text.contains("onnx.save"), "{text}");
+    }
+}
+
 #[test]
 fn symbolic_links_are_refused_wherever_they_lead() {
     let workshop = Workshop::new(&[("config.json", b"{}")]);

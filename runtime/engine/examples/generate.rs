@@ -1,13 +1,13 @@
 //! Answers one question with a model file and prints how fast:
-//! `cargo run -p strongroom-engine --example generate -- MODEL.gguf|DIRECTORY [QUESTION] [TOKENS]`
+//! `cargo run -p strongroom-engine --example generate -- MODEL.gguf|DIRECTORY [QUESTION] [TOKENS] [THREADS] [candle]`
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use strongroom_engine::{
-    ChatMessage, EngineHandle, Event, GenerationRequest, Limits, LoadOptions, ModelFiles, PlainDirectory, PlainFile,
-    load,
+    Arithmetic, ChatMessage, EngineHandle, Event, GenerationRequest, Limits, LoadOptions, ModelFiles, PlainDirectory,
+    PlainFile, load,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,12 +17,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         arguments.next().unwrap_or_else(|| "Write a Python function that returns the n-th Fibonacci number.".into());
     let tokens: usize = arguments.next().map_or(Ok(200), |number| number.parse())?;
 
+    let threads: usize = arguments.next().map_or(Ok(0), |number| number.parse())?;
+    let arithmetic = match arguments.next().as_deref() {
+        Some("candle") => Arithmetic::Candle,
+        _ => Arithmetic::Kernels,
+    };
+
     let started = Instant::now();
     let files: Box<dyn ModelFiles> =
         if path.is_dir() { Box::new(PlainDirectory(path)) } else { Box::new(PlainFile(path)) };
-    let loaded = load(files.as_ref(), &LoadOptions::default(), &|_, _| ())?;
+    let loaded = load(files.as_ref(), &LoadOptions { threads, arithmetic, ..LoadOptions::default() }, &|_, _| ())?;
+    let machine = loaded.machine();
     let engine = EngineHandle::spawn(loaded, Limits::default())?;
-    println!("loaded in {:.2?}", started.elapsed());
+    println!("loaded in {:.2?}: {machine:?}", started.elapsed());
 
     let prompt = engine.text().encode_chat(&[ChatMessage { role: "user".into(), content: question }], true)?;
     println!("{} prompt tokens", prompt.len());

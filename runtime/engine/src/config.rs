@@ -4,37 +4,9 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::error::EngineError;
+use crate::families::{Family, Figures, Recipe, Shape};
 use crate::gguf::Metadata;
 use crate::limits::{CACHE_POSITION_BYTES, CONTEXT, HEADS, LAYERS, WIDTH};
-
-/// The families that this engine computes. They differ in biases, which are taken where a model
-/// has them, and in the order of rotated pairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Architecture {
-    Qwen2,
-    Llama,
-}
-
-impl Architecture {
-    const KNOWN: &'static str = "qwen2, llama";
-
-    pub(crate) fn parse(name: &str) -> Result<Self, EngineError> {
-        match name {
-            "qwen2" => Ok(Self::Qwen2),
-            "llama" => Ok(Self::Llama),
-            other => {
-                Err(EngineError::UnknownArchitecture { found: other.chars().take(64).collect(), known: Self::KNOWN })
-            }
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Qwen2 => "qwen2",
-            Self::Llama => "llama",
-        }
-    }
-}
 
 /// Which coordinates of a head are rotated together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +31,7 @@ pub(crate) enum FrequencyScale {
 /// The shape of a transformer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ModelConfig {
-    pub(crate) architecture: Architecture,
+    pub(crate) family: &'static Family,
     pub(crate) layers: usize,
     /// Width of the residual stream.
     pub(crate) width: usize,
@@ -73,13 +45,16 @@ pub(crate) struct ModelConfig {
     pub(crate) frequency_scale: FrequencyScale,
     /// Positions that the model was trained for.
     pub(crate) context: usize,
+    /// What the family does differently from others.
+    pub(crate) recipe: Recipe,
 }
 
 impl ModelConfig {
     /// From GGUF metadata.
     pub(crate) fn from_gguf(metadata: &Metadata) -> Result<Self, EngineError> {
         let name = metadata.text("general.architecture")?.unwrap_or("(none)");
-        let architecture = Architecture::parse(name)?;
+        let family = Family::of_gguf(name)?;
+        let figures = Figures::Gguf(metadata, name);
         let key = |rest: &str| format!("{name}.{rest}");
         let number = |rest: &str| {
             metadata
@@ -98,7 +73,7 @@ impl ModelConfig {
             }
         }
         Raw {
-            architecture,
+            family,
             layers: number("block_count")?,
             width,
             feed_forward: number("feed_forward_length")?,
@@ -106,13 +81,11 @@ impl ModelConfig {
             kv_heads: metadata.integer(&key("attention.head_count_kv"))?.unwrap_or(heads),
             head_width,
             norm_epsilon: metadata.float(&key("attention.layer_norm_rms_epsilon"))?.unwrap_or(1e-5),
-            rotation: match architecture {
-                Architecture::Qwen2 => Rotation::Halves,
-                Architecture::Llama => Rotation::Pairs,
-            },
+            rotation: family.rotation,
             rotation_base: metadata.float(&key("rope.freq_base"))?.unwrap_or(10_000.0),
             frequency_scale: match metadata.text(&key("rope.scaling.type"))? {
-                None | Some("none") => FrequencyScale::Plain,
+                // The divisors of `longrope` are tensors.
+                None | Some("none" | "longrope") => FrequencyScale::Plain,
                 Some("linear") => {
                     let factor = metadata.float(&key("rope.scaling.factor"))?.unwrap_or(1.0);
                     FrequencyScale::Linear(Some(factor).filter(|factor| (1e-3..=1e9).contains(factor)).ok_or_else(
@@ -123,23 +96,17 @@ impl ModelConfig {
             },
             context: number("context_length")?,
         }
-        .check()
+        .check(&figures)
     }
 
     /// From a `config.json` beside safetensors.
     pub(crate) fn from_json(json: &Json) -> Result<Self, EngineError> {
         let name = json.get("model_type").and_then(Json::as_str).unwrap_or("(none)");
-        let architecture = Architecture::parse(name)?;
+        let family = Family::of_json(name)?;
         let config =
             HuggingFace::deserialize(json).map_err(|error| EngineError::malformed("config.json", error.to_string()))?;
-        if config.use_sliding_window {
-            return Err(EngineError::unsupported("attention", "a sliding window"));
-        }
-        if !matches!(config.hidden_act.as_deref(), None | Some("silu")) {
-            return Err(EngineError::unsupported("the activation", config.hidden_act.unwrap_or_default()));
-        }
         Raw {
-            architecture,
+            family,
             layers: config.num_hidden_layers,
             width: config.hidden_size,
             feed_forward: config.intermediate_size,
@@ -155,7 +122,7 @@ impl ModelConfig {
             frequency_scale: config.rope_scaling.map_or(Ok(FrequencyScale::Plain), Scaling::meaning)?,
             context: config.max_position_embeddings,
         }
-        .check()
+        .check(&Figures::Json(json))
     }
 
     /// Columns of the query matrix's result.
@@ -171,7 +138,7 @@ impl ModelConfig {
 
 /// As a file says it.
 struct Raw {
-    architecture: Architecture,
+    family: &'static Family,
     layers: u64,
     width: u64,
     feed_forward: u64,
@@ -186,7 +153,9 @@ struct Raw {
 }
 
 impl Raw {
-    fn check(self) -> Result<ModelConfig, EngineError> {
+    fn check(self, figures: &Figures<'_>) -> Result<ModelConfig, EngineError> {
+        let Self { layers, width, heads, head_width, .. } = self;
+        let recipe = self.family.recipe(figures, &Shape { layers, width, heads, head_width })?;
         let within = |what: &'static str, found: u64, limit: u64| {
             if (1..=limit).contains(&found) {
                 Ok(found as usize)
@@ -205,7 +174,7 @@ impl Raw {
             }
         };
         let config = ModelConfig {
-            architecture: self.architecture,
+            family: self.family,
             layers: within("the number of layers", self.layers, LAYERS)?,
             width: within("the width", self.width, WIDTH)?,
             feed_forward: within("the feed-forward width", self.feed_forward, WIDTH)?,
@@ -217,6 +186,7 @@ impl Raw {
             rotation_base: fine("the rotation's base", self.rotation_base, 1.0..=1e12)?,
             frequency_scale: self.frequency_scale,
             context: within("the context", self.context, CONTEXT)?,
+            recipe,
         };
         if !config.heads.is_multiple_of(config.kv_heads) || !config.head_width.is_multiple_of(2) {
             return Err(EngineError::malformed(
@@ -251,9 +221,6 @@ struct HuggingFace {
     rope_theta: Option<f64>,
     rope_scaling: Option<Scaling>,
     max_position_embeddings: u64,
-    hidden_act: Option<String>,
-    #[serde(default)]
-    use_sliding_window: bool,
 }
 
 #[derive(Deserialize)]
@@ -311,7 +278,7 @@ mod tests {
         let mut json = config();
         json["model_type"] = "mamba".into();
         let message = ModelConfig::from_json(&json).unwrap_err().to_string();
-        assert!(message.contains("mamba") && message.contains("qwen2, llama"), "{message}");
+        assert!(message.contains("mamba") && message.contains("llama, mistral, qwen2"), "{message}");
     }
 
     #[test]

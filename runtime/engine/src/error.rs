@@ -42,7 +42,7 @@ pub enum EngineError {
         /// What the model says it is.
         found: String,
         /// The names that would have been understood.
-        known: &'static str,
+        known: String,
     },
     /// The family is known, but the model uses something of it that is not.
     #[error("{feature} is not supported: {found}")]
@@ -74,6 +74,9 @@ pub enum EngineError {
     /// Tensor arithmetic failed.
     #[error("tensor arithmetic failed")]
     Arithmetic(#[from] candle_core::Error),
+    /// The machine gave no memory for weights, keys or values.
+    #[error("not enough memory for the model")]
+    Memory(#[source] io::Error),
     /// The operating system gave no thread.
     #[error("cannot start the engine's thread")]
     Thread(#[source] io::Error),

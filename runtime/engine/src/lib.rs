@@ -12,13 +12,16 @@
 //! The files are taken as hostile: they are bounded and checked, and what is not understood is
 //! refused with its name. What a user writes never becomes a special token (`text/prompt.rs`).
 
+mod candle_model;
 mod config;
 mod engine;
 mod error;
+mod families;
 mod files;
 mod gguf;
 #[cfg(test)]
 mod hostile;
+mod kernels;
 mod limits;
 mod load;
 mod model;
@@ -30,7 +33,7 @@ mod weights;
 pub use engine::{EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits};
 pub use error::{EngineError, SubmitError, TemplateError, TokenizeError};
 pub use files::{MemoryFiles, ModelFile, ModelFiles, PlainDirectory, PlainFile, ReadSeek};
-pub use load::{LoadOptions, Loaded, load};
+pub use load::{Arithmetic, LoadOptions, Loaded, Machine, load};
 pub use scripted::{Gate, Script};
 pub use text::{ChatMessage, Decoder, TextModel};
 pub use tiny::tiny_model;

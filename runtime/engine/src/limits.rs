@@ -64,12 +64,14 @@ pub(crate) const TEMPLATE_RECURSION: usize = 64;
 /// Positions that a sequence may have unless [`crate::LoadOptions`] says otherwise; the
 /// cache of one sequence of a 0.5-billion-parameter model is then at most 200 MB.
 pub(crate) const DEFAULT_CONTEXT: usize = 8192;
+/// Bytes of keys and values of all sequences together, unless [`crate::LoadOptions`] says otherwise.
+pub(crate) const DEFAULT_CACHE_BYTES: usize = 2 << 30;
 /// Positions of room that a new cache starts with.
 pub(crate) const CACHE_START: usize = 256;
 /// Prompt tokens in one step while another stream is decoding, so that it does not stall.
-pub(crate) const PREFILL_SHARED: usize = 64;
+pub(crate) const PREFILL_SHARED: usize = 120;
 /// Prompt tokens in one step when nobody else waits.
-pub(crate) const PREFILL_ALONE: usize = 128;
+pub(crate) const PREFILL_ALONE: usize = 480;
 /// Texts that end a generation.
 pub(crate) const STOP_TEXTS: usize = 16;
 /// Bytes of one text that ends a generation.

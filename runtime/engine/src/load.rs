@@ -2,36 +2,78 @@
 
 use std::sync::Arc;
 
+use crate::candle_model;
 use crate::config::ModelConfig;
 use crate::error::EngineError;
 use crate::files::{self, ModelFile, ModelFiles};
 use crate::gguf::Header;
-use crate::limits::DEFAULT_CONTEXT;
-use crate::model::Transformer;
+use crate::limits::{DEFAULT_CACHE_BYTES, DEFAULT_CONTEXT};
+use crate::model::{Room, Transformer};
 use crate::text::{self, TextModel};
 use crate::weights::{Adapter, GgufWeights, SafetensorsWeights, Weights};
 
 /// How to load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Threads that repack weights; 0 is one a processor. (Arithmetic runs on candle's own
-    /// pool, which `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS` set for the process.)
+    /// Threads that compute; 0 is one a processor. (candle's arithmetic runs on a pool of its
+    /// own, which `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS` set for the process.)
     pub threads: usize,
     /// Positions that a sequence may have at most; a model trained for fewer keeps its own
     /// limit. Each running stream may need a cache of this length.
     pub max_context: usize,
+    /// Bytes that keys and values of all sequences together may take; a model always gets room for
+    /// one sequence of its whole context.
+    pub cache_bytes: usize,
+    /// What computes.
+    pub arithmetic: Arithmetic,
+}
+
+/// What a model is computed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Arithmetic {
+    /// Our own kernels for processors.
+    #[default]
+    Kernels,
+    /// candle: slower on processors, the reference that the kernels are compared with.
+    Candle,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { threads: 0, max_context: DEFAULT_CONTEXT }
+        Self {
+            threads: 0,
+            max_context: DEFAULT_CONTEXT,
+            cache_bytes: DEFAULT_CACHE_BYTES,
+            arithmetic: Arithmetic::default(),
+        }
     }
 }
 
 /// A model in memory, ready for [`crate::EngineHandle::spawn`].
 pub struct Loaded {
     pub(crate) text: Arc<TextModel>,
-    pub(crate) model: Transformer,
+    pub(crate) model: AnyModel,
+}
+
+/// What a loaded model takes of its machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// The instructions that it is computed with: `avx512`, `avx2`, `portable`, or `candle`.
+    pub instructions: &'static str,
+    /// Threads that compute.
+    pub threads: usize,
+    /// Bytes of packed weights.
+    pub weight_bytes: usize,
+    /// Bytes that keys and values may take.
+    pub cache_bytes: usize,
+    /// Whether the system promised never to swap the weights out.
+    pub is_locked: bool,
+}
+
+/// A model by what computes it.
+pub(crate) enum AnyModel {
+    Kernels(Box<Transformer>),
+    Candle(Box<candle_model::Transformer>),
 }
 
 impl Loaded {
@@ -39,6 +81,17 @@ impl Loaded {
     #[must_use]
     pub fn text(&self) -> &Arc<TextModel> {
         &self.text
+    }
+
+    /// How the model lies in this machine.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        match &self.model {
+            AnyModel::Kernels(model) => model.machine(),
+            AnyModel::Candle(_) => {
+                Machine { instructions: "candle", threads: 0, weight_bytes: 0, cache_bytes: 0, is_locked: false }
+            }
+        }
     }
 }
 
@@ -72,7 +125,20 @@ pub fn load(files: &dyn ModelFiles, options: &LoadOptions, progress: &dyn Fn(u64
             (config, text, Weights::Safetensors(weights))
         }
     };
-    let model = Transformer::load(config, &mut weights, text.context_length(), text.vocabulary())?;
+    let (context, vocabulary) = (text.context_length(), text.vocabulary());
+    let is_plain = config.recipe.is_plain(config.head_width);
+    let model = match options.arithmetic {
+        Arithmetic::Candle if !is_plain => {
+            return Err(EngineError::unsupported("candle's arithmetic for this family", config.family.name));
+        }
+        Arithmetic::Kernels => {
+            let room = Room { threads, context, cache: options.cache_bytes };
+            AnyModel::Kernels(Box::new(Transformer::load(config, &mut weights, &room, vocabulary)?))
+        }
+        Arithmetic::Candle => {
+            AnyModel::Candle(Box::new(candle_model::Transformer::load(config, &mut weights, context, vocabulary)?))
+        }
+    };
     weights.finish()?;
     Ok(Loaded { text: Arc::new(text), model })
 }
@@ -114,7 +180,7 @@ impl Source {
 
 fn gguf_text(header: &Header, config: &ModelConfig, options: &LoadOptions) -> Result<TextModel, EngineError> {
     let parts = text::from_gguf(&header.metadata)?;
-    TextModel::new(parts, config.architecture, context(config, options))
+    TextModel::new(parts, config.family, context(config, options))
 }
 
 fn json_text(files: &dyn ModelFiles, options: &LoadOptions) -> Result<(ModelConfig, TextModel), EngineError> {
@@ -124,7 +190,7 @@ fn json_text(files: &dyn ModelFiles, options: &LoadOptions) -> Result<(ModelConf
     let tokenizer_config = files::json(files, "tokenizer_config.json")?.unwrap_or_default();
     let generation = files::json(files, "generation_config.json")?.unwrap_or_default();
     let parts = text::from_json(&tokenizer, &tokenizer_config, &generation)?;
-    let text = TextModel::new(parts, config.architecture, context(&config, options))?;
+    let text = TextModel::new(parts, config.family, context(&config, options))?;
     Ok((config, text))
 }
 

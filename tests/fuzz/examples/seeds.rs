@@ -91,6 +91,9 @@ impl Seeds {
         if name.ends_with(".ocsp.der") {
             return self.write("ocsp", &name, bytes);
         }
+        if extension == "onnx" {
+            return self.write("onnx", &name, bytes);
+        }
         if extension == "xml" {
             return self.write("manifest", &name, bytes);
         }

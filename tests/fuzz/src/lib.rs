@@ -17,7 +17,7 @@ pub use targets::{
     ALL, ARTEFACTS, ENDORSEMENTS, EVENT_LOG, HCL_REPORT, MANIFEST, OCSP, OVMF, POLICY, SIGNED_JSON, SNP_REPORT,
     SPDM_REPORT, TDX_QUOTE, TPM_QUOTE,
 };
-pub use weights::{GGUF_HEADER, SAFETENSORS_HEADER};
+pub use weights::{GGUF_HEADER, ONNX, SAFETENSORS_HEADER};
 
 /// One target: what is done, and the bound on what it may have allocated at one time.
 #[derive(Clone, Copy)]

@@ -12,7 +12,7 @@ use strongroom_attestation::{
 use crate::Target;
 use crate::provenance::{MODEL_SIGNATURE, MODEL_STATEMENT};
 use crate::sealed::{SEALED_CHUNKS, SEALED_MANIFEST, SEALED_PRIVATE};
-use crate::weights::{GGUF_HEADER, SAFETENSORS_HEADER};
+use crate::weights::{GGUF_HEADER, ONNX, SAFETENSORS_HEADER};
 
 /// Stands between the parts of an input.
 pub const SEPARATOR: &[u8] = b"\xF1||\xF2";
@@ -21,7 +21,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// Every target.
-pub const ALL: [Target; 20] = [
+pub const ALL: [Target; 21] = [
     SNP_REPORT,
     TDX_QUOTE,
     HCL_REPORT,
@@ -42,6 +42,7 @@ pub const ALL: [Target; 20] = [
     MODEL_STATEMENT,
     GGUF_HEADER,
     SAFETENSORS_HEADER,
+    ONNX,
 ];
 
 /// AMD's report.

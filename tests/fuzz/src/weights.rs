@@ -1,9 +1,10 @@
 //! Files of weights, with the tokenizer and the template in or beside them, as an engine loads them
-//! from a publisher whom it does not trust.
+//! from a publisher whom it does not trust; and ONNX, as the sealer reads it.
 
 use std::hint::black_box;
 use std::io::{self, Cursor};
 
+use strongroom_enclave_loader::check_onnx;
 use strongroom_engine::{LoadOptions, ModelFile, ModelFiles, ReadSeek, load};
 
 use crate::Target;
@@ -44,9 +45,26 @@ pub const SAFETENSORS_HEADER: Target = Target {
     factor: 128,
 };
 
+/// An ONNX file, with a file beside it for tensors to lie in.
+pub const ONNX: Target = Target {
+    name: "onnx",
+    body: |input| {
+        let length_of = |path: &str| (path == "model.onnx_data").then_some(48);
+        if let Err(error) = check_onnx(Cursor::new(input), input.len() as u64, &length_of) {
+            let said = error.to_string();
+            assert!(said.len() < 2 * KIB, "an error of {} bytes", said.len());
+            assert!(error.at <= input.len() as u64, "{} of {} bytes", error.at, input.len());
+            black_box(said);
+        }
+    },
+    // The buffer; a name, a key and a value.
+    constant: 128 * KIB,
+    factor: 0,
+};
+
 fn try_to_load(files: &[(&'static str, &[u8])]) {
     let files = Claimed(files.iter().map(|(name, bytes)| (*name, bytes.to_vec())).collect());
-    let options = LoadOptions { threads: 1, max_context: 16 };
+    let options = LoadOptions { threads: 1, max_context: 16, cache_bytes: 0, ..LoadOptions::default() };
     let loaded = load(&files, &options, &|_, _| ());
     let error = loaded.err().expect("there are no weights");
     let said = error.to_string();

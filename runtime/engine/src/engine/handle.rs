@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::schedule;
 use crate::error::{EngineError, SubmitError};
 use crate::limits::{STOP_BYTES, STOP_TEXTS};
-use crate::load::Loaded;
+use crate::load::{AnyModel, Loaded};
 use crate::scripted::Script;
 use crate::text::TextModel;
 
@@ -157,7 +157,10 @@ impl EngineHandle {
     pub fn spawn(loaded: Loaded, limits: Limits) -> Result<Self, EngineError> {
         let Loaded { text, model } = loaded;
         let context = text.context_length();
-        Self::start(model, text, limits, context)
+        match model {
+            AnyModel::Kernels(model) => Self::start(*model, text, limits, context),
+            AnyModel::Candle(model) => Self::start(*model, text, limits, context),
+        }
     }
 
     /// An engine that says what the script says, through the same queue, tokenizer, stop texts

@@ -1,13 +1,13 @@
-//! The transformer of the Qwen2 and Llama families.
+//! The transformer on our own kernels: one arena of packed weights, pages of keys and values, and
+//! scratch that is kept from step to step.
 
-mod attention;
-mod kv_cache;
-mod linear;
-mod rotation;
+mod layer;
+mod pages;
+mod rotary;
+mod scratch;
 mod transformer;
 
-pub(crate) use linear::Linear;
-pub(crate) use transformer::Transformer;
+pub(crate) use transformer::{Room, Transformer};
 
 #[cfg(test)]
 mod tests;

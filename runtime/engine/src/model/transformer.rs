@@ -1,55 +1,108 @@
 //! Layers, and the forward pass over the rows of many sequences at once: their rows are stacked
 //! for the matrices, and taken apart for attention.
 
-use candle_core::Tensor;
-use candle_nn::ops::{rms_norm, silu};
+use std::sync::{Arc, Mutex};
 
-use super::attention::attend;
-use super::kv_cache::KvCache;
-use super::linear::{Linear, MANY_ROWS};
-use super::rotation::{Angles, Rotary};
+use candle_core::quantized::GgmlDType;
+
+use super::layer::{Layer, Step, attention, normalize_rows};
+use super::pages::{KvCache, PagePool, lock};
+use super::rotary::Rotaries;
+use super::scratch::Scratch;
 use crate::config::ModelConfig;
 use crate::engine::{Forward, Part};
 use crate::error::EngineError;
-use crate::weights::{LayerPart, Part as Weight, Weights};
+use crate::kernels::{
+    Arena, ArenaBuilder, Cpu, HEAD_WIDTH, Layout, Level, Matrix, PAGE, PANEL, Product, lookup, multiply, pack,
+};
+use crate::load::Machine;
+use crate::weights::{Part as Weight, Weights, as_known};
 
 /// A loaded model.
 pub(crate) struct Transformer {
     config: ModelConfig,
-    embedding: Linear,
+    arena: Arena,
+    cpu: Cpu,
+    embedding: Matrix,
     layers: Vec<Layer>,
-    norm: Tensor,
+    norm: Vec<f32>,
     /// `None` where the embedding is the output matrix, too.
-    output: Option<Linear>,
-    rotary: Rotary,
+    output: Option<Matrix>,
+    rotaries: Rotaries,
+    pool: Arc<Mutex<PagePool>>,
     context: usize,
+    scratch: Scratch,
 }
 
-struct Layer {
-    attention_norm: Tensor,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    biases: Biases,
-    attention_output: Linear,
-    feed_forward_norm: Tensor,
-    gate: Linear,
-    up: Linear,
-    down: Linear,
+/// What a model may take of the machine.
+pub(crate) struct Room {
+    /// Threads that compute.
+    pub(crate) threads: usize,
+    /// Positions that a sequence may have.
+    pub(crate) context: usize,
+    /// Bytes of keys and values of all sequences together.
+    pub(crate) cache: usize,
 }
 
-/// Those of query, key and value.
-struct Biases([Option<Tensor>; 3]);
+/// Where matrices go, one after the other.
+pub(super) struct Packer<'a, 'b> {
+    pub(super) weights: &'a mut Weights<'b>,
+    cpu: &'a mut Cpu,
+    arena: ArenaBuilder,
+}
+
+impl Packer<'_, '_> {
+    /// Reads a matrix and packs it; the file's form of it is given back at once.
+    pub(super) fn matrix(&mut self, part: Weight, rows: usize, columns: usize) -> Result<Matrix, EngineError> {
+        let [matrix] = self.matrices(part, [rows], columns)?;
+        Ok(matrix)
+    }
+
+    /// Reads matrices of so many rows that are one tensor, one below the other.
+    pub(super) fn matrices<const N: usize>(
+        &mut self,
+        part: Weight,
+        rows: [usize; N],
+        columns: usize,
+    ) -> Result<[Matrix; N], EngineError> {
+        let all: usize = rows.iter().sum();
+        let (kind, bytes) = self.weights.raw(part, all, columns)?;
+        let (kind, bytes) = as_known(kind, bytes, all, columns)?;
+        let layout = Layout::of(kind);
+        let row_bytes = bytes.len() / all.max(1);
+        let mut from = 0;
+        let mut places = [const { 0..0 }; N];
+        for (rows, place) in rows.into_iter().zip(&mut places) {
+            let target;
+            (*place, target) = self.arena.take(layout.bytes(rows, columns)).map_err(EngineError::Memory)?;
+            let bytes = &bytes[from * row_bytes..(from + rows) * row_bytes];
+            pack(&mut self.cpu.pool, kind, bytes, rows, columns, target);
+            from += rows;
+        }
+        self.weights.keep(bytes);
+        let mut rows = rows.into_iter();
+        Ok(places.map(|place| Matrix { layout, rows: rows.next().unwrap_or(0), columns, place }))
+    }
+
+    /// The weights of a norm.
+    pub(super) fn norm(&mut self, config: &ModelConfig, part: Weight, length: usize) -> Result<Vec<f32>, EngineError> {
+        let mut weights = self.weights.numbers(part, length)?;
+        weights.iter_mut().for_each(|weight| *weight += config.recipe.norm_offset);
+        Ok(weights)
+    }
+}
 
 impl Transformer {
-    /// Reads all weights. `context` is the number of positions that a sequence may have, and
-    /// `vocabulary` the number of tokens that must have an embedding.
+    /// Reads all weights. `vocabulary` is the number of tokens that must have an embedding.
     pub(crate) fn load(
         config: ModelConfig,
         weights: &mut Weights<'_>,
-        context: usize,
+        room: &Room,
         vocabulary: usize,
     ) -> Result<Self, EngineError> {
+        if config.head_width > HEAD_WIDTH {
+            return Err(EngineError::unsupported("heads of this width", config.head_width.to_string()));
+        }
         let width = config.width;
         let &[rows, _] = weights.shape(Weight::Embedding).unwrap_or_default() else {
             return Err(EngineError::MissingTensor { name: weights.name(Weight::Embedding) });
@@ -57,165 +110,110 @@ impl Transformer {
         if rows < vocabulary {
             return Err(EngineError::malformed("the model", format!("{vocabulary} tokens, but {rows} embeddings")));
         }
-        let is_tied = weights.shape(Weight::Output).is_none();
-        let embedding = if is_tied {
-            weights.matrix(Weight::Embedding, rows, width)?
-        } else {
-            weights.table(Weight::Embedding, rows, width)?
-        };
-        let factors = weights.optional_vector(Weight::RotationFactors, config.head_width / 2)?;
-        let factors = factors.map(|factors| factors.to_vec1::<f32>()).transpose()?;
-        let rotary = Rotary::new(&config, context, factors.as_deref())?;
+        // A fused matrix is packed in up to three parts, each of whole panels.
+        let padded = |rows: usize| if config.recipe.is_fused { rows + 2 * PANEL } else { rows };
+        let bytes = weights.matrices().into_iter().map(|(kind, rows, columns)| size(kind, padded(rows), columns)).sum();
+        let mut cpu = Cpu::new(Level::best(), room.threads);
+        let arena = ArenaBuilder::new(bytes).map_err(EngineError::Memory)?;
+        let mut packer = Packer { weights, cpu: &mut cpu, arena };
+        let is_tied = packer.weights.shape(Weight::Output).is_none();
+        let embedding = packer.matrix(Weight::Embedding, rows, width)?;
+        let rotaries = Rotaries::load(&config, packer.weights, room.context)?;
         let layers =
-            (0..config.layers).map(|index| Layer::load(&config, weights, index)).collect::<Result<Vec<_>, _>>()?;
-        let norm = weights.vector(Weight::OutputNorm, width)?;
-        let output = if is_tied { None } else { Some(weights.matrix(Weight::Output, rows, width)?) };
-        let mut model = Self { config, embedding, layers, norm, output, rotary, context };
+            (0..config.layers).map(|index| Layer::load(&config, &mut packer, index)).collect::<Result<Vec<_>, _>>()?;
+        let norm = packer.norm(&config, Weight::OutputNorm, width)?;
+        let output = if is_tied { None } else { Some(packer.matrix(Weight::Output, rows, width)?) };
+        let arena = packer.arena.freeze();
+        let layer_page = attention(&config, 0).layer_page();
+        let pages = (room.cache / 2 / (layer_page * config.layers)).max(room.context.div_ceil(PAGE));
+        let pool = Arc::new(Mutex::new(PagePool::new(config.layers, layer_page, pages)?));
+        let context = room.context;
+        let scratch = Scratch::default();
+        let mut model = Self { config, arena, cpu, embedding, layers, norm, output, rotaries, pool, context, scratch };
         model.warm_up()?;
         Ok(model)
     }
 
-    /// Computes a few tokens for nothing: candle arranges weights for the processor when it first
-    /// uses them, which must not fall to the first caller, and a model that cannot compute
-    /// should fail here.
+    /// What the model takes of its machine.
+    pub(crate) fn machine(&self) -> Machine {
+        Machine {
+            instructions: self.cpu.level.name(),
+            threads: self.cpu.pool.threads(),
+            weight_bytes: self.arena.len(),
+            cache_bytes: lock(&self.pool).bytes(),
+            is_locked: self.arena.is_locked(),
+        }
+    }
+
+    /// Computes a few tokens for nothing: a model that cannot compute should fail here, and pages of
+    /// memory that are touched for the first time should not be the first caller's.
     fn warm_up(&mut self) -> Result<(), EngineError> {
         let mut cache = self.cache()?;
-        let many = vec![0; MANY_ROWS.min(self.context - 1)];
-        for tokens in [many.as_slice(), &[0]] {
-            let part = Part { tokens, cache: &mut cache, wants_scores: true };
-            let scores = self.forward(&mut [part])?;
-            if !scores.iter().flatten().flatten().any(|score| score.is_finite()) {
-                return Err(EngineError::NotFinite);
+        let scores = self.forward(&mut [Part { tokens: &[0], cache: &mut cache, wants_scores: true }])?;
+        if scores.iter().flatten().flatten().any(|score| score.is_finite()) {
+            Ok(())
+        } else {
+            Err(EngineError::NotFinite)
+        }
+    }
+
+    /// The scores after the last row of each part that wants them.
+    fn scores(&mut self, parts: &[Part<'_, KvCache>]) -> Vec<Option<Vec<f32>>> {
+        let width = self.config.width;
+        let mut last = Vec::new();
+        let mut end = 0;
+        for part in parts {
+            end += part.tokens.len();
+            if part.wants_scores {
+                last.extend_from_slice(&self.scratch.stream[(end - 1) * width..end * width]);
             }
         }
-        Ok(())
+        let mut normed = vec![0.0; last.len()];
+        normalize_rows(&mut self.cpu, &last, &self.norm, &self.config, &mut normed);
+        let matrix = self.output.as_ref().unwrap_or(&self.embedding);
+        let mut scores = vec![0.0; last.len() / width * matrix.rows];
+        let product = Product { matrix, out: &mut scores };
+        multiply(&mut self.cpu, &self.arena, &normed, width, &mut self.scratch.rows, [product]);
+        if let Some(cap) = self.config.recipe.output_cap {
+            scores.iter_mut().for_each(|score| *score = cap * (*score / cap).tanh());
+        }
+        let mut rows = scores.chunks_exact(matrix.rows);
+        parts.iter().map(|part| if part.wants_scores { rows.next().map(<[f32]>::to_vec) } else { None }).collect()
     }
 }
 
-impl Layer {
-    fn load(config: &ModelConfig, weights: &mut Weights<'_>, index: usize) -> Result<Self, EngineError> {
-        let part = |part| Weight::Layer(index, part);
-        let (width, query, kv, wide) = (config.width, config.query_width(), config.kv_width(), config.feed_forward);
-        Ok(Self {
-            attention_norm: weights.vector(part(LayerPart::AttentionNorm), width)?,
-            query: weights.matrix(part(LayerPart::Query), query, width)?,
-            key: weights.matrix(part(LayerPart::Key), kv, width)?,
-            value: weights.matrix(part(LayerPart::Value), kv, width)?,
-            biases: Biases([
-                weights.optional_vector(part(LayerPart::QueryBias), query)?,
-                weights.optional_vector(part(LayerPart::KeyBias), kv)?,
-                weights.optional_vector(part(LayerPart::ValueBias), kv)?,
-            ]),
-            attention_output: weights.matrix(part(LayerPart::AttentionOutput), width, query)?,
-            feed_forward_norm: weights.vector(part(LayerPart::FeedForwardNorm), width)?,
-            gate: weights.matrix(part(LayerPart::Gate), wide, width)?,
-            up: weights.matrix(part(LayerPart::Up), wide, width)?,
-            down: weights.matrix(part(LayerPart::Down), width, wide)?,
-        })
-    }
-
-    /// Query, key and value of all rows, each (rows, heads, width), rotated where it matters.
-    fn project(
-        &self,
-        config: &ModelConfig,
-        rotary: &Rotary,
-        x: &Tensor,
-        angles: &Angles,
-    ) -> candle_core::Result<[Tensor; 3]> {
-        let rows = x.dim(0)?;
-        let products = Linear::forward_all([&self.query, &self.key, &self.value], x)?;
-        let heads = [config.heads, config.kv_heads, config.kv_heads];
-        let mut shaped = Vec::with_capacity(3);
-        for ((product, bias), heads) in products.iter().zip(&self.biases.0).zip(heads) {
-            let product = match bias {
-                Some(bias) => product.broadcast_add(bias)?,
-                None => product.clone(),
-            };
-            shaped.push(product.reshape((rows, heads, config.head_width))?);
-        }
-        let [query, key, value] =
-            <[Tensor; 3]>::try_from(shaped).map_err(|_| candle_core::Error::Msg("a projection is missing".into()))?;
-        Ok([rotary.rotate(&query, angles)?, rotary.rotate(&key, angles)?, value])
-    }
-
-    fn feed_forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let [gate, up] = Linear::forward_all([&self.gate, &self.up], x)?;
-        self.down.forward(&(silu(&gate)? * up)?)
-    }
+/// Bytes that a matrix of this form takes in the arena.
+fn size(kind: GgmlDType, rows: usize, columns: usize) -> usize {
+    Layout::of(kind).bytes(rows, columns)
 }
 
 impl Forward for Transformer {
     type Cache = KvCache;
 
     fn cache(&self) -> Result<KvCache, EngineError> {
-        Ok(KvCache::new(&self.config, self.context)?)
+        Ok(KvCache::new(self.pool.clone(), self.context))
     }
 
     fn forward(&mut self, parts: &mut [Part<'_, KvCache>]) -> Result<Vec<Option<Vec<f32>>>, EngineError> {
-        let mut tokens = Vec::new();
-        let mut positions = Vec::new();
         for part in parts.iter_mut() {
             part.cache.reserve(part.tokens.len())?;
-            tokens.extend_from_slice(part.tokens);
-            positions.extend((part.cache.len()..).map(|position| position as u32).take(part.tokens.len()));
         }
-        let angles = self.rotary.angles(&positions)?;
-        let mut x = self.embedding.rows(&tokens)?;
-        for (index, layer) in self.layers.iter().enumerate() {
-            let normed = rms_norm(&x, &layer.attention_norm, self.config.norm_epsilon)?;
-            let projected = layer.project(&self.config, &self.rotary, &normed, &angles)?;
-            let attended = self.attend_all(index, &projected, parts)?;
-            x = (x + layer.attention_output.forward(&attended)?)?;
-            let normed = rms_norm(&x, &layer.feed_forward_norm, self.config.norm_epsilon)?;
-            x = (x + layer.feed_forward(&normed)?)?;
+        let rows: usize = parts.iter().map(|part| part.tokens.len()).sum();
+        self.scratch.resize(&self.config, rows);
+        let positions = parts.iter().flat_map(|part| (part.cache.len()..).take(part.tokens.len()));
+        self.rotaries.angles(positions, &mut self.scratch.angles);
+        let tokens = parts.iter().flat_map(|part| part.tokens);
+        for (token, row) in tokens.zip(self.scratch.stream.chunks_exact_mut(self.config.width)) {
+            lookup(&self.arena, &self.embedding, *token as usize, row);
+            row.iter_mut().for_each(|number| *number *= self.config.recipe.embedding_scale);
+        }
+        let pool = self.pool.clone();
+        let mut step =
+            Step { config: &self.config, arena: &self.arena, rotaries: &self.rotaries, pool: &mut lock(&pool) };
+        for layer in &self.layers {
+            layer.forward(&mut self.cpu, &mut step, parts, &mut self.scratch);
         }
         parts.iter_mut().for_each(|part| part.cache.advance(part.tokens.len()));
-        self.scores(&x, parts)
-    }
-}
-
-impl Transformer {
-    /// Attention of each part to its own sequence; the results stacked again.
-    fn attend_all(
-        &self,
-        layer: usize,
-        [query, key, value]: &[Tensor; 3],
-        parts: &mut [Part<'_, KvCache>],
-    ) -> candle_core::Result<Tensor> {
-        let mut attended = Vec::with_capacity(parts.len());
-        let mut from = 0;
-        for part in parts {
-            let rows = part.tokens.len();
-            let of_part = |heads: &Tensor| heads.narrow(0, from, rows);
-            let key = of_part(key)?.transpose(0, 1)?.contiguous()?;
-            let value = of_part(value)?.transpose(0, 1)?.contiguous()?;
-            let (keys, values) = part.cache.append(layer, &key, &value)?;
-            attended.push(attend(&self.config, &of_part(query)?, &keys, &values)?);
-            from += rows;
-        }
-        match attended.as_slice() {
-            [only] => Ok(only.clone()),
-            several => Tensor::cat(several, 0),
-        }
-    }
-
-    /// The scores after the last row of each part that wants them.
-    fn scores(&self, x: &Tensor, parts: &[Part<'_, KvCache>]) -> Result<Vec<Option<Vec<f32>>>, EngineError> {
-        let mut wanted = Vec::new();
-        let mut end = 0;
-        for part in parts {
-            end += part.tokens.len();
-            if part.wants_scores {
-                wanted.push(end as u32 - 1);
-            }
-        }
-        if wanted.is_empty() {
-            return Ok(parts.iter().map(|_| None).collect());
-        }
-        let last = x.index_select(&Tensor::new(wanted, x.device())?, 0)?;
-        let normed = rms_norm(&last, &self.norm, self.config.norm_epsilon)?;
-        let scores = self.output.as_ref().unwrap_or(&self.embedding).forward(&normed)?;
-        let mut scores = scores.to_vec2::<f32>()?.into_iter();
-        Ok(parts.iter().map(|part| if part.wants_scores { scores.next() } else { None }).collect())
+        Ok(self.scores(parts))
     }
 }

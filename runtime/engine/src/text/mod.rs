@@ -13,8 +13,8 @@ mod whole;
 
 use std::sync::Arc;
 
-use crate::config::Architecture;
 use crate::error::{EngineError, TemplateError, TokenizeError};
+use crate::families::Family;
 use crate::limits::TURN_ENDS;
 use template::ChatTemplate;
 use tokenizer::Tokenizer;
@@ -51,11 +51,11 @@ pub struct TextModel {
     /// Tokens that end a turn.
     ends: Vec<u32>,
     context: usize,
-    architecture: Architecture,
+    family: &'static Family,
 }
 
 impl TextModel {
-    pub(crate) fn new(parts: TextParts, architecture: Architecture, context: usize) -> Result<Self, EngineError> {
+    pub(crate) fn new(parts: TextParts, family: &'static Family, context: usize) -> Result<Self, EngineError> {
         let TextParts { vocabulary, start, ends, template, start_text, end_text } = parts;
         let tokenizer = Tokenizer::new(vocabulary)?;
         if ends.is_empty() || ends.iter().any(|&token| token as usize >= tokenizer.len()) {
@@ -65,7 +65,7 @@ impl TextModel {
             return Err(EngineError::malformed("the tokenizer", format!("{} tokens end a turn", ends.len())));
         }
         let template = template.map(|source| ChatTemplate::new(&source, start_text, end_text)).transpose()?;
-        Ok(Self { tokenizer: Arc::new(tokenizer), template, start, ends, context, architecture })
+        Ok(Self { tokenizer: Arc::new(tokenizer), template, start, ends, context, family })
     }
 
     /// The tokens of a plain text. What looks like a special token in it is only text.
@@ -137,7 +137,7 @@ impl TextModel {
     /// The model's family, as its file names it.
     #[must_use]
     pub fn architecture(&self) -> &'static str {
-        self.architecture.name()
+        self.family.name
     }
 
     /// Number of tokens.

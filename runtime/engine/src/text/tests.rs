@@ -42,7 +42,7 @@ fn with_template(source: &str) -> Result<TextModel, EngineError> {
         start_text: "<s>".into(),
         end_text: "</s>".into(),
     };
-    TextModel::new(parts, Architecture::Llama, 100)
+    TextModel::new(parts, Family::of_gguf("llama").unwrap(), 100)
 }
 
 fn render(source: &str, messages: &[ChatMessage]) -> Result<String, TemplateError> {
@@ -215,7 +215,7 @@ fn a_tokenizer_json_gives_the_same_tokens() {
     let config = serde_json::json!({"eos_token": {"content": "<|im_end|>"}, "chat_template": "x"});
     let parts = from_json(&json, &config, &serde_json::json!({"eos_token_id": [259, 3]})).unwrap();
     assert_eq!((parts.ends.as_slice(), parts.end_text.as_str()), ([259, 3].as_slice(), "<|im_end|>"));
-    let text = TextModel::new(parts, Architecture::Qwen2, 100).unwrap();
+    let text = TextModel::new(parts, Family::of_gguf("qwen2").unwrap(), 100).unwrap();
     for sample in [" the x", "Grüße, 12 the <|im_end|>"] {
         let tokens = text.encode(sample).unwrap();
         assert_eq!(text.decode(&tokens), sample);

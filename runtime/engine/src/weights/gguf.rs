@@ -7,10 +7,10 @@ use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Tensor};
 
 use super::{DEVICE, Progress, packing};
+use crate::candle_model::Linear;
 use crate::error::EngineError;
 use crate::files::ReadSeek;
 use crate::gguf::TensorInfo;
-use crate::model::Linear;
 
 /// An open GGUF file whose header has been checked.
 pub(crate) struct GgufWeights<'a> {
@@ -19,6 +19,8 @@ pub(crate) struct GgufWeights<'a> {
     tensors: HashMap<String, TensorInfo>,
     threads: usize,
     progress: Progress<'a>,
+    /// Memory of a tensor that is done with: fresh pages cost as much as reading into them.
+    spare: Option<Bytes>,
 }
 
 impl<'a> GgufWeights<'a> {
@@ -30,11 +32,30 @@ impl<'a> GgufWeights<'a> {
         tell: &'a dyn Fn(u64, u64),
     ) -> Self {
         let total = tensors.values().map(|info| info.bytes).sum();
-        Self { path, file, tensors, threads, progress: Progress::new(total, tell) }
+        Self { path, file, tensors, threads, progress: Progress::new(total, tell), spare: None }
     }
 
     pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
         Some(&self.tensors.get(name)?.shape)
+    }
+
+    /// A matrix as the file has it.
+    pub(super) fn raw(&mut self, name: &str) -> Result<(GgmlDType, Bytes), EngineError> {
+        let (info, bytes) = self.read(name)?;
+        Ok((info.kind, bytes))
+    }
+
+    /// Takes back what [`Self::raw`] gave, to use its memory again.
+    pub(super) fn keep(&mut self, bytes: Bytes) {
+        self.spare = Some(bytes);
+    }
+
+    pub(super) fn matrices(&self) -> Vec<(GgmlDType, usize, usize)> {
+        let matrix = |info: &TensorInfo| match *info.shape.as_slice() {
+            [rows, columns] => Some((info.kind, rows, columns)),
+            _ => None,
+        };
+        self.tensors.values().filter_map(matrix).collect()
     }
 
     /// A matrix; `to_multiply` brings it into a packing that is fast for that.
@@ -61,7 +82,7 @@ impl<'a> GgufWeights<'a> {
         let info = self.tensors.get(name).ok_or_else(|| EngineError::MissingTensor { name: name.to_owned() })?.clone();
         let failed = |source| EngineError::Read { path: self.path.clone(), source };
         self.file.seek(SeekFrom::Start(info.start)).map_err(failed)?;
-        let mut bytes = Bytes::zeroed(info.bytes as usize);
+        let mut bytes = Bytes::of_length(self.spare.take(), info.bytes as usize);
         self.file.read_exact(bytes.as_mut()).map_err(failed)?;
         self.progress.add(info.bytes);
         Ok((info, bytes))
@@ -83,7 +104,7 @@ pub(super) fn dense(bytes: &[u8], dtype: DType, shape: &[usize]) -> Result<Tenso
 }
 
 /// Bytes whose address suits every packing, which candle insists on.
-pub(super) struct Bytes {
+pub(crate) struct Bytes {
     buffer: Vec<u8>,
     start: usize,
     length: usize,
@@ -92,14 +113,25 @@ pub(super) struct Bytes {
 impl Bytes {
     const ALIGNMENT: usize = 16;
 
-    fn zeroed(length: usize) -> Self {
-        let buffer = vec![0; length + Self::ALIGNMENT];
+    /// In the memory of others, if they are large enough.
+    fn of_length(spare: Option<Self>, length: usize) -> Self {
+        let mut buffer = spare.map_or_else(Vec::new, |spare| spare.buffer);
+        if buffer.len() < length + Self::ALIGNMENT {
+            buffer = vec![0; length + Self::ALIGNMENT];
+        }
         let start = buffer.as_ptr().align_offset(Self::ALIGNMENT).min(Self::ALIGNMENT);
         Self { buffer, start, length }
     }
 
     fn as_mut(&mut self) -> &mut [u8] {
         &mut self.buffer[self.start..self.start + self.length]
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(buffer: Vec<u8>) -> Self {
+        let length = buffer.len();
+        Self { buffer, start: 0, length }
     }
 }
 

@@ -7,14 +7,16 @@ mod names;
 mod packing;
 mod safetensors;
 
+use candle_core::quantized::GgmlDType;
 use candle_core::{Device, Tensor};
 
+use crate::candle_model::Linear;
 use crate::error::EngineError;
-use crate::model::Linear;
 
 pub(crate) use adapter::Adapter;
-pub(crate) use gguf::GgufWeights;
+pub(crate) use gguf::{Bytes, GgufWeights};
 pub(crate) use names::{LayerPart, Part};
+pub(crate) use packing::as_known;
 pub(crate) use safetensors::SafetensorsWeights;
 
 /// The tensors of a model, wherever they lie.
@@ -40,7 +42,44 @@ impl Weights<'_> {
         }
     }
 
-    /// A matrix to multiply with.
+    /// A matrix in the form of its file, and the form.
+    pub(crate) fn raw(&mut self, part: Part, rows: usize, columns: usize) -> Result<(GgmlDType, Bytes), EngineError> {
+        self.check(part, &[rows, columns])?;
+        match self {
+            Self::Gguf(weights) => weights.raw(&part.gguf_name()),
+            Self::Safetensors(weights) => weights.raw(&part.safetensors_name()),
+        }
+    }
+
+    /// Takes back what [`Self::raw`] gave, to use its memory again.
+    pub(crate) fn keep(&mut self, bytes: Bytes) {
+        if let Self::Gguf(weights) = self {
+            weights.keep(bytes);
+        }
+    }
+
+    /// The forms and sizes (rows, columns) of all matrices that the files have.
+    pub(crate) fn matrices(&self) -> Vec<(GgmlDType, usize, usize)> {
+        match self {
+            Self::Gguf(weights) => weights.matrices(),
+            Self::Safetensors(weights) => weights.matrices(),
+        }
+    }
+
+    /// A vector as numbers.
+    pub(crate) fn numbers(&mut self, part: Part, length: usize) -> Result<Vec<f32>, EngineError> {
+        Ok(self.vector(part, length)?.to_vec1()?)
+    }
+
+    /// A vector as numbers, that some models of a family do not have.
+    pub(crate) fn optional_numbers(&mut self, part: Part, length: usize) -> Result<Option<Vec<f32>>, EngineError> {
+        if self.shape(part).is_none() {
+            return Ok(None);
+        }
+        self.numbers(part, length).map(Some)
+    }
+
+    /// A matrix for candle to multiply with.
     pub(crate) fn matrix(&mut self, part: Part, rows: usize, columns: usize) -> Result<Linear, EngineError> {
         self.check(part, &[rows, columns])?;
         match self {

@@ -9,6 +9,9 @@ pub(crate) enum Part {
     Output,
     /// Divisors of the rotation's frequencies; only in GGUF.
     RotationFactors,
+    /// The same for short contexts and for long ones.
+    ShortRotationFactors,
+    LongRotationFactors,
     Layer(usize, LayerPart),
 }
 
@@ -24,6 +27,16 @@ pub(crate) enum LayerPart {
     ValueBias,
     AttentionOutput,
     FeedForwardNorm,
+    /// The same where what attention gives is normalised, too.
+    PreFeedForwardNorm,
+    PostAttentionNorm,
+    PostFeedForwardNorm,
+    QueryNorm,
+    KeyNorm,
+    /// Query, key and value, one below the other.
+    Fused,
+    /// Gate and up, one below the other.
+    GateUp,
     Gate,
     Up,
     Down,
@@ -36,6 +49,8 @@ impl Part {
             Self::OutputNorm => return "output_norm.weight".into(),
             Self::Output => return "output.weight".into(),
             Self::RotationFactors => return "rope_freqs.weight".into(),
+            Self::ShortRotationFactors => return "rope_factors_short.weight".into(),
+            Self::LongRotationFactors => return "rope_factors_long.weight".into(),
             Self::Layer(index, part) => (index, part),
         };
         let name = match part {
@@ -47,9 +62,14 @@ impl Part {
             LayerPart::Value => "attn_v.weight",
             LayerPart::ValueBias => "attn_v.bias",
             LayerPart::AttentionOutput => "attn_output.weight",
-            LayerPart::FeedForwardNorm => "ffn_norm.weight",
+            LayerPart::FeedForwardNorm | LayerPart::PreFeedForwardNorm => "ffn_norm.weight",
+            LayerPart::PostAttentionNorm => "post_attention_norm.weight",
+            LayerPart::PostFeedForwardNorm => "post_ffw_norm.weight",
+            LayerPart::QueryNorm => "attn_q_norm.weight",
+            LayerPart::KeyNorm => "attn_k_norm.weight",
+            LayerPart::Fused => "attn_qkv.weight",
             LayerPart::Gate => "ffn_gate.weight",
-            LayerPart::Up => "ffn_up.weight",
+            LayerPart::Up | LayerPart::GateUp => "ffn_up.weight",
             LayerPart::Down => "ffn_down.weight",
         };
         format!("blk.{index}.{name}")
@@ -61,6 +81,8 @@ impl Part {
             Self::OutputNorm => return "model.norm.weight".into(),
             Self::Output => return "lm_head.weight".into(),
             Self::RotationFactors => return "rope_freqs.weight".into(),
+            Self::ShortRotationFactors => return "rope_factors_short.weight".into(),
+            Self::LongRotationFactors => return "rope_factors_long.weight".into(),
             Self::Layer(index, part) => (index, part),
         };
         let name = match part {
@@ -72,7 +94,13 @@ impl Part {
             LayerPart::Value => "self_attn.v_proj.weight",
             LayerPart::ValueBias => "self_attn.v_proj.bias",
             LayerPart::AttentionOutput => "self_attn.o_proj.weight",
-            LayerPart::FeedForwardNorm => "post_attention_layernorm.weight",
+            LayerPart::FeedForwardNorm | LayerPart::PostAttentionNorm => "post_attention_layernorm.weight",
+            LayerPart::PreFeedForwardNorm => "pre_feedforward_layernorm.weight",
+            LayerPart::PostFeedForwardNorm => "post_feedforward_layernorm.weight",
+            LayerPart::QueryNorm => "self_attn.q_norm.weight",
+            LayerPart::KeyNorm => "self_attn.k_norm.weight",
+            LayerPart::Fused => "self_attn.qkv_proj.weight",
+            LayerPart::GateUp => "mlp.gate_up_proj.weight",
             LayerPart::Gate => "mlp.gate_proj.weight",
             LayerPart::Up => "mlp.up_proj.weight",
             LayerPart::Down => "mlp.down_proj.weight",

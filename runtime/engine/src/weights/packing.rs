@@ -11,10 +11,10 @@ use std::thread;
 
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 
-use super::DEVICE;
+use super::{Bytes, DEVICE};
+use crate::candle_model::Linear;
 use crate::error::EngineError;
 use crate::gguf::byte_length;
-use crate::model::Linear;
 
 /// Columns in a block of candle's fast kernels.
 const FAST_COLUMNS: usize = 256;
@@ -43,6 +43,20 @@ pub(super) fn linear(
         QStorage::from_data(Cow::Borrowed(&repacked), &DEVICE, target)?
     };
     Ok(Linear::packed(QTensor::new(storage, (rows, padded))?, columns))
+}
+
+/// A packing that [`crate::kernels`] has no layout for, as Q8_0; any other as it is.
+pub(crate) fn as_known(
+    kind: GgmlDType,
+    bytes: Bytes,
+    rows: usize,
+    columns: usize,
+) -> Result<(GgmlDType, Bytes), EngineError> {
+    if !matches!(kind, GgmlDType::Q2K | GgmlDType::Q3K) {
+        return Ok((kind, bytes));
+    }
+    let bytes = repack_slab(kind, &bytes, rows, columns, columns)?;
+    Ok((GgmlDType::Q8_0, bytes.into()))
 }
 
 /// The row length that is fastest to multiply with.

@@ -4,13 +4,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::{Read, Seek, SeekFrom};
 
+use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Tensor};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use super::Progress;
 use super::adapter::Adapter;
-use super::gguf::dense;
+use super::gguf::{Bytes, dense};
 use crate::error::EngineError;
 use crate::files::{self, ModelFiles, ReadSeek};
 use crate::limits::{DIMENSIONS, SAFETENSORS_HEADER_BYTES, TENSOR_ELEMENTS, TENSORS};
@@ -80,6 +81,29 @@ impl<'a> SafetensorsWeights<'a> {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// A matrix as the file has it; with what the adapter adds, in single precision.
+    pub(super) fn raw(&mut self, name: &str) -> Result<(GgmlDType, Bytes), EngineError> {
+        if let Some(mut adapter) = self.adapter.take() {
+            let applied = self.tensor(name).and_then(|matrix| adapter.apply(name, matrix));
+            self.adapter = Some(adapter);
+            let numbers: Vec<f32> = applied?.flatten_all()?.to_vec1()?;
+            let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            return Ok((GgmlDType::F32, bytes.into()));
+        }
+        let (bytes, dtype, _) = self.read(name)?;
+        Ok((packing(dtype), bytes.into()))
+    }
+
+    pub(super) fn matrices(&self) -> Vec<(GgmlDType, usize, usize)> {
+        let matrix = |place: &Place| match *place.shape.as_slice() {
+            // What an adapter is added to is kept in single precision.
+            [rows, columns] if self.adapter.is_some() => Some((GgmlDType::F32, rows, columns)),
+            [rows, columns] => Some((packing(place.dtype), rows, columns)),
+            _ => None,
+        };
+        self.tensors.values().filter_map(matrix).collect()
+    }
+
     /// A matrix, with what the adapter adds to it.
     pub(super) fn matrix(&mut self, name: &str) -> Result<Tensor, EngineError> {
         let matrix = self.tensor(name)?;
@@ -99,6 +123,11 @@ impl<'a> SafetensorsWeights<'a> {
     }
 
     pub(super) fn tensor(&mut self, name: &str) -> Result<Tensor, EngineError> {
+        let (bytes, dtype, shape) = self.read(name)?;
+        dense(&bytes, dtype, &shape)
+    }
+
+    fn read(&mut self, name: &str) -> Result<(Vec<u8>, DType, Vec<usize>), EngineError> {
         let missing = || EngineError::MissingTensor { name: name.to_owned() };
         let place = self.tensors.get(name).ok_or_else(missing)?;
         let (path, file) = self.shards.get_mut(place.shard).ok_or_else(missing)?;
@@ -107,7 +136,17 @@ impl<'a> SafetensorsWeights<'a> {
             .and_then(|_| file.read_exact(&mut bytes))
             .map_err(|source| EngineError::Read { path: path.clone(), source })?;
         self.progress.add(place.bytes as u64);
-        dense(&bytes, place.dtype, &place.shape)
+        Ok((bytes, place.dtype, place.shape.clone()))
+    }
+}
+
+/// What GGUF calls such numbers.
+fn packing(dtype: DType) -> GgmlDType {
+    match dtype {
+        DType::F16 => GgmlDType::F16,
+        DType::BF16 => GgmlDType::BF16,
+        // Nothing else passes `read_header`.
+        _ => GgmlDType::F32,
     }
 }
 

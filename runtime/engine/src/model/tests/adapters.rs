@@ -51,7 +51,7 @@ fn an_adapter_is_added_to_the_matrices_that_it_names() {
         [(CONFIG.to_owned(), 1.5), (CONFIG.replace("\"r\":2", "\"r\":2,\"use_rslora\":true"), 3.0 / 2.0_f32.sqrt())]
     {
         let tensors = [pair(QUERY), pair(DOWN)].concat();
-        let mut loaded = load(&adapted(&files, &config, &tensors), &LoadOptions::default(), &|_, _| ()).unwrap();
+        let mut model = model(&adapted(&files, &config, &tensors));
         let mut plain = Plain::new(&gguf);
         let before = plain.scores(&TOKENS);
         for of in [QUERY, DOWN] {
@@ -67,8 +67,9 @@ fn an_adapter_is_added_to_the_matrices_that_it_names() {
         }
         let wanted = plain.scores(&TOKENS);
         assert!(distance(&before, &wanted) > 0.01, "the adapter matters");
-        let distance = distance(&scores(&mut loaded.model, &TOKENS, 4), &wanted);
-        assert!(distance < 1e-4, "{distance}");
+        let distance = distance(&scores(&mut model, &TOKENS, 4), &wanted);
+        // Keys and values are kept in half precision.
+        assert!(distance < 2e-3, "{distance}");
     }
 }
 

@@ -1,0 +1,39 @@
+//! Small random models of each family, with the scores that llama.cpp computes for them:
+//! `tests/vectors/families/README.md` says how they were made.
+
+use crate::engine::{Forward, Part};
+use crate::files::MemoryFiles;
+use crate::load::{AnyModel, LoadOptions, load};
+
+fn vector(name: &str) -> Vec<u8> {
+    let path = format!("{}/../../tests/vectors/families/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn every_family_scores_as_llama_cpp_does() {
+    for family in ["llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3"] {
+        let files = MemoryFiles::new().with("m.gguf", vector(&format!("{family}.gguf")));
+        let wanted: serde_json::Value = serde_json::from_slice(&vector(&format!("{family}.json"))).unwrap();
+        let numbers = |field: &str| wanted[field].as_array().unwrap().iter().map(|number| number.as_f64().unwrap());
+        let tokens: Vec<u32> = numbers("tokens").map(|token| token as u32).collect();
+        let AnyModel::Kernels(mut model) = load(&files, &LoadOptions::default(), &|_, _| ()).unwrap().model else {
+            panic!("kernels are the default")
+        };
+        // At once, and with what came before in the cache.
+        for chunk in [tokens.len(), 9] {
+            let mut cache = model.cache().unwrap();
+            let mut found = Vec::new();
+            for tokens in tokens.chunks(chunk) {
+                let mut parts = [Part { tokens, cache: &mut cache, wants_scores: true }];
+                found = model.forward(&mut parts).unwrap().pop().unwrap().unwrap();
+            }
+            let (difference, size) = found
+                .iter()
+                .zip(numbers("scores"))
+                .fold((0.0, 0.0), |(sum, size), (a, b)| (sum + (f64::from(*a) - b).powi(2), size + b * b));
+            let distance = (difference / size).sqrt();
+            assert!(distance < 2e-3, "{family} in chunks of {chunk}: {distance}");
+        }
+    }
+}

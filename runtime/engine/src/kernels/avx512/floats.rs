@@ -1,0 +1,159 @@
+//! Products with floating-point numbers.
+
+use std::arch::x86_64::{
+    __m512, __m512i, _mm512_and_si512, _mm512_castsi512_ps, _mm512_fmadd_ps, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_slli_epi32,
+};
+
+use super::super::layout::{LINE, Layout, PANEL};
+use super::{halves, line, numbers, store, vectors};
+
+/// Columns of a strip of floating-point numbers.
+pub(in super::super) const STRIP_COLUMNS: usize = 128;
+
+/// Two panels of numbers, column by column.
+pub(in super::super) type Columns = [[[f32; PANEL]; 2]; STRIP_COLUMNS];
+
+/// The products of a panel of floating-point numbers with up to four rows.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(in super::super) fn few_floats(layout: Layout, weights: &[u8], rows: &[&[f32]], out: &mut [[f32; PANEL]]) {
+    match (rows, out) {
+        (&[a], [x]) => few_float_rows(layout, weights, [a], [x]),
+        (&[a, b], [x, y]) => few_float_rows(layout, weights, [a, b], [x, y]),
+        (&[a, b, c], [x, y, z]) => few_float_rows(layout, weights, [a, b, c], [x, y, z]),
+        (&[a, b, c, d, ..], [x, y, z, w, ..]) => few_float_rows(layout, weights, [a, b, c, d], [x, y, z, w]),
+        _ => {}
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn few_float_rows<const M: usize>(layout: Layout, weights: &[u8], rows: [&[f32]; M], out: [&mut [f32; PANEL]; M]) {
+    let columns = rows[0].len();
+    let rows = rows.map(|row| &row[..columns.min(row.len())]);
+    // Even and odd columns apart, so that each sum waits for half as many others.
+    let mut totals = [[_mm512_setzero_ps(); 2]; M];
+    macro_rules! add {
+        ($column:expr, $side:expr, $vector:expr) => {{
+            let (column, vector) = ($column, $vector);
+            for m in 0..M {
+                totals[m][$side] = _mm512_fmadd_ps(vector, _mm512_set1_ps(rows[m][column]), totals[m][$side]);
+            }
+        }};
+    }
+    match layout {
+        Layout::Bf16 => {
+            let lines = weights.as_chunks::<LINE>().0;
+            for (pair, bytes) in lines.iter().enumerate().take(columns / 2) {
+                let [even, odd] = widen_pair(line(bytes));
+                add!(2 * pair, 0, even);
+                add!(2 * pair + 1, 1, odd);
+            }
+            if columns % 2 == 1 {
+                add!(columns - 1, 0, widen_pair(line(&lines[columns / 2]))[0]);
+            }
+        }
+        Layout::F16 => {
+            for column in 0..columns {
+                add!(column, column % 2, halves(weights, column * 2 * PANEL));
+            }
+        }
+        Layout::F32 => {
+            for (column, bytes) in weights.as_chunks::<LINE>().0.iter().enumerate().take(columns) {
+                add!(column, column % 2, _mm512_castsi512_ps(line(bytes)));
+            }
+        }
+        Layout::Integers { .. } => {}
+    }
+    for ([even, odd], out) in totals.into_iter().zip(out) {
+        store(out, _mm512_fmadd_ps(odd, _mm512_set1_ps(1.0), even));
+    }
+}
+
+/// A line of BF16 pairs as two vectors of single precision.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn widen_pair(pairs: __m512i) -> [__m512; 2] {
+    let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+    [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs)), _mm512_castsi512_ps(_mm512_and_si512(pairs, upper))]
+}
+
+/// Columns `from..` of a panel as single precision, on one side of a strip; how many there are.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(in super::super) fn widen_strip(
+    layout: Layout,
+    weights: &[u8],
+    from: usize,
+    strip: &mut Columns,
+    side: usize,
+) -> usize {
+    let lines = weights.as_chunks::<LINE>().0;
+    match layout {
+        Layout::Bf16 => {
+            let lines = lines.get(from / 2..).unwrap_or_default();
+            for (pair, bytes) in strip.chunks_exact_mut(2).zip(lines) {
+                let [even, odd] = widen_pair(line(bytes));
+                store(&mut pair[0][side], even);
+                store(&mut pair[1][side], odd);
+            }
+            (2 * lines.len()).min(STRIP_COLUMNS)
+        }
+        Layout::F16 => {
+            let count = (weights.len() / (2 * PANEL)).saturating_sub(from).min(STRIP_COLUMNS);
+            for (column, target) in strip.iter_mut().enumerate().take(count) {
+                store(&mut target[side], halves(weights, (from + column) * 2 * PANEL));
+            }
+            count
+        }
+        _ => {
+            let lines = lines.get(from..).unwrap_or_default();
+            for (target, bytes) in strip.iter_mut().zip(lines) {
+                store(&mut target[side], _mm512_castsi512_ps(line(bytes)));
+            }
+            lines.len().min(STRIP_COLUMNS)
+        }
+    }
+}
+
+/// Adds the products of columns with the same columns of up to [`TILE_ROWS`] rows.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(in super::super) fn tile_floats(columns: &[[[f32; PANEL]; 2]], rows: &[&[f32]], totals: &mut [[[f32; PANEL]; 2]]) {
+    macro_rules! with {
+        ($m:literal) => {{
+            let (Some(rows), Some(totals)) = (rows.first_chunk::<$m>(), totals.first_chunk_mut()) else { return };
+            tile_float_rows(columns, rows, totals);
+        }};
+    }
+    match rows.len() {
+        0 => {}
+        1 => with!(1),
+        2 => with!(2),
+        3 => with!(3),
+        4 => with!(4),
+        5 => with!(5),
+        _ => with!(6),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn tile_float_rows<const M: usize>(
+    columns: &[[[f32; PANEL]; 2]],
+    rows: &[&[f32]; M],
+    totals: &mut [[[f32; PANEL]; 2]; M],
+) {
+    let count = columns.len().min(rows[0].len());
+    let rows: [_; M] = std::array::from_fn(|m| &rows[m][..count]);
+    let mut sums = vectors(totals);
+    for (index, column) in columns[..count].iter().enumerate() {
+        let weights = [numbers(&column[0]), numbers(&column[1])];
+        for m in 0..M {
+            let x = _mm512_set1_ps(rows[m][index]);
+            sums[m][0] = _mm512_fmadd_ps(weights[0], x, sums[m][0]);
+            sums[m][1] = _mm512_fmadd_ps(weights[1], x, sums[m][1]);
+        }
+    }
+    for (totals, sums) in totals.iter_mut().zip(sums) {
+        for (total, sum) in totals.iter_mut().zip(sums) {
+            store(total, sum);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Each kernel, at each level that this processor has, against sums in double precision.
+
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{Device, Tensor};
+
+use super::*;
+use crate::engine::SplitMix64;
+
+const KINDS: [GgmlDType; 11] = [
+    GgmlDType::F32,
+    GgmlDType::F16,
+    GgmlDType::BF16,
+    GgmlDType::Q4_0,
+    GgmlDType::Q4_1,
+    GgmlDType::Q5_0,
+    GgmlDType::Q5_1,
+    GgmlDType::Q8_0,
+    GgmlDType::Q4K,
+    GgmlDType::Q5K,
+    GgmlDType::Q6K,
+];
+
+fn random(random: &mut SplitMix64, count: usize) -> Vec<f32> {
+    (0..count).map(|_| random.unit() * 2.0 - 1.0).collect()
+}
+
+/// A random matrix in an arena, and what its numbers are.
+pub(super) fn matrix(
+    cpu: &mut Cpu,
+    seed: &mut SplitMix64,
+    kind: GgmlDType,
+    rows: usize,
+    columns: usize,
+) -> (Arena, Matrix, Vec<f32>) {
+    let numbers = Tensor::from_vec(random(seed, rows * columns), (rows, columns), &Device::Cpu).unwrap();
+    let packed = QTensor::quantize(&numbers, kind).unwrap();
+    let dense = packed.dequantize(&Device::Cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    let layout = Layout::of(kind);
+    let mut arena = ArenaBuilder::new(layout.bytes(rows, columns)).unwrap();
+    let (place, target) = arena.take(layout.bytes(rows, columns)).unwrap();
+    pack(&mut cpu.pool, kind, &packed.data().unwrap(), rows, columns, target);
+    (arena.freeze(), Matrix { layout, rows, columns, place }, dense)
+}
+
+#[test]
+fn products_are_those_of_the_numbers_they_stand_for() {
+    for level in Level::all() {
+        let mut cpu = Cpu::new(level, 2);
+        let mut seed = SplitMix64(7);
+        for kind in KINDS {
+            // A last panel that is not full, and more than one strip of columns.
+            let (rows, columns) = (72, if kind.block_size() == 1 { 289 } else { 768 });
+            let (arena, matrix, dense) = matrix(&mut cpu, &mut seed, kind, rows, columns);
+            for count in [1, 2, 3, 4, 5, 6, 13, 120, 121] {
+                let input = random(&mut seed, count * columns);
+                let mut scratch = Rows::default();
+                let mut out = vec![f32::NAN; count * rows];
+                multiply(&mut cpu, &arena, &input, columns, &mut scratch, [Product { matrix: &matrix, out: &mut out }]);
+                check(level, kind, &dense, &input, &out, columns);
+            }
+        }
+    }
+}
+
+/// Compares with the products of the same weights in double precision.
+fn check(level: Level, kind: GgmlDType, dense: &[f32], input: &[f32], out: &[f32], columns: usize) {
+    let rows = dense.len() / columns;
+    for (index, input) in input.chunks(columns).enumerate() {
+        let input = match kind {
+            GgmlDType::BF16 if level.name() == "avx512-bf16" => {
+                input.iter().map(|&x| half::bf16::from_f32(x).to_f32()).collect()
+            }
+            kind if kind.block_size() == 1 => input.to_vec(),
+            _ => quantized(input),
+        };
+        for (row, weights) in dense.chunks(columns).enumerate() {
+            let products = weights.iter().zip(&input).map(|(w, x)| f64::from(*w) * f64::from(*x));
+            let (wanted, size) =
+                products.fold((0.0, 0.0), |(sum, size), product| (sum + product, size + product.abs()));
+            let found = f64::from(out[index * rows + row]);
+            assert!(
+                (found - wanted).abs() <= 2e-5 * size,
+                "{} {kind:?}, row {index}, output {row}: {found}, wanted {wanted}",
+                level.name()
+            );
+        }
+    }
+}
+
+/// What a row's 8-bit form stands for.
+fn quantized(row: &[f32]) -> Vec<f32> {
+    row.chunks(32)
+        .flat_map(|block| {
+            let largest = block.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+            let (scale, inverse) = (largest / 127.0, 127.0 / largest);
+            block.iter().map(move |x| (x * inverse).round_ties_even() * scale).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[test]
+fn several_matrices_share_one_input() {
+    for level in Level::all() {
+        let mut cpu = Cpu::new(level, 2);
+        let mut seed = SplitMix64(3);
+        let columns = 256;
+        let (first, a, dense_a) = matrix(&mut cpu, &mut seed, GgmlDType::Q4K, 40, columns);
+        let (second, b, dense_b) = matrix(&mut cpu, &mut seed, GgmlDType::BF16, 24, columns);
+        // Both in one arena.
+        let mut arena = ArenaBuilder::new(1 << 20).unwrap();
+        let mut moved = |from: &Arena, matrix: &Matrix| {
+            let (place, target) = arena.take(matrix.place.len()).unwrap();
+            target.copy_from_slice(from.bytes(&matrix.place));
+            Matrix { place, ..matrix.clone() }
+        };
+        let (a, b) = (moved(&first, &a), moved(&second, &b));
+        let arena = arena.freeze();
+        let input = random(&mut seed, 3 * columns);
+        let (mut x, mut y) = (vec![0.0; 3 * 40], vec![0.0; 3 * 24]);
+        let products = [Product { matrix: &a, out: &mut x }, Product { matrix: &b, out: &mut y }];
+        multiply(&mut cpu, &arena, &input, columns, &mut Rows::default(), products);
+        check(level, GgmlDType::Q4K, &dense_a, &input, &x, columns);
+        check(level, GgmlDType::BF16, &dense_b, &input, &y, columns);
+    }
+}
+
+/// Pages of a sequence whose keys and values are at hand, too.
+struct Sequence {
+    pages: Vec<Vec<u16>>,
+    keys: Vec<Vec<f32>>,
+    values: Vec<Vec<f32>>,
+}
+
+impl Pages for Sequence {
+    fn page(&self, index: usize) -> &[u16] {
+        &self.pages[index]
+    }
+}
+
+fn sequence(level: Level, seed: &mut SplitMix64, attention: &Attention, positions: usize) -> Sequence {
+    let kv = attention.kv_heads * attention.width;
+    let mut sequence = Sequence { pages: Vec::new(), keys: Vec::new(), values: Vec::new() };
+    for position in 0..positions {
+        let (keys, values) = (random(seed, kv), random(seed, kv));
+        if position % PAGE == 0 {
+            // What a page had before must not matter.
+            sequence.pages.push(vec![0x7e00; attention.layer_page()]);
+            sequence.pages.last_mut().unwrap().fill(0x3c00);
+        }
+        store(level, attention, sequence.pages.last_mut().unwrap(), position % PAGE, &keys, &values);
+        sequence.keys.push(keys);
+        sequence.values.push(values);
+    }
+    sequence
+}
+
+#[test]
+fn attention_is_a_weighted_mean_of_what_is_seen() {
+    for (width, soft_cap, window) in [(64, None, None), (128, Some(2.0), None), (40, None, Some(19)), (256, None, None)]
+    {
+        let attention = Attention { heads: 6, kv_heads: 2, width, scale: 0.7, soft_cap, window };
+        for level in Level::all() {
+            let mut cpu = Cpu::new(level, 2);
+            let mut seed = SplitMix64(width as u64);
+            // A long sequence of which three rows are new, and a whole short one.
+            let sequences = [sequence(level, &mut seed, &attention, 70), sequence(level, &mut seed, &attention, 5)];
+            let parts = [
+                Query { rows: 0..3, position: 67, pages: &sequences[0] },
+                Query { rows: 3..8, position: 0, pages: &sequences[1] },
+            ];
+            let queries = random(&mut seed, 8 * 6 * width);
+            let mut out = vec![f32::NAN; queries.len()];
+            attend(&mut cpu, &attention, &queries, &parts, &mut out);
+            for (part, sequence) in parts.iter().zip(&sequences) {
+                for (offset, row) in part.rows.clone().enumerate() {
+                    for head in 0..6 {
+                        let at = (row * 6 + head) * width;
+                        let wanted =
+                            plain(&attention, sequence, &queries[at..at + width], head / 3, part.position + offset);
+                        for (found, wanted) in out[at..at + width].iter().zip(wanted) {
+                            assert!(
+                                (f64::from(*found) - wanted).abs() < 2e-3,
+                                "{} {width}: {found}, {wanted}",
+                                level.name()
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn plain(attention: &Attention, sequence: &Sequence, query: &[f32], kv_head: usize, position: usize) -> Vec<f64> {
+    let width = attention.width;
+    let of_head = kv_head * width..(kv_head + 1) * width;
+    let first = attention.window.map_or(0, |window| (position + 1).saturating_sub(window));
+    let seen = first..=position;
+    let weights: Vec<f64> = seen
+        .clone()
+        .map(|position| {
+            let key = &sequence.keys[position][of_head.clone()];
+            let score: f64 = key.iter().zip(query).map(|(k, q)| f64::from(*k) * f64::from(*q)).sum();
+            let score = score * f64::from(attention.scale);
+            attention.soft_cap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh()).exp()
+        })
+        .collect();
+    let total: f64 = weights.iter().sum();
+    let mut out = vec![0.0; width];
+    for (position, weight) in seen.zip(weights) {
+        let value = &sequence.values[position][of_head.clone()];
+        out.iter_mut().zip(value).for_each(|(out, value)| *out += weight / total * f64::from(*value));
+    }
+    out
+}
+
+#[test]
+fn rows_are_divided_by_their_root_mean_square() {
+    for level in Level::all() {
+        let row = random(&mut SplitMix64(1), 100);
+        let weights = random(&mut SplitMix64(2), 100);
+        let mut out = row.clone();
+        normalize(level, &mut out, &weights, 1e-5);
+        let mean: f64 = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / 100.0;
+        for ((x, weight), out) in row.iter().zip(weights).zip(out) {
+            let wanted = f64::from(*x) / (mean + 1e-5).sqrt() * f64::from(weight);
+            assert!((f64::from(out) - wanted).abs() < 1e-5);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Rotary position embedding (Su et al., RoFormer, 2021).
+
+use crate::config::{FrequencyScale, ModelConfig, Rotation};
+use crate::error::EngineError;
+use crate::kernels::{Level, rotate_halves, rotate_pairs};
+use crate::weights::{Part as Weight, Weights};
+
+/// The rotation of all layers, and of those with a window where they have their own.
+pub(super) struct Rotaries {
+    all: Rotary,
+    windowed: Option<Rotary>,
+}
+
+/// Their turns for the rows of one step.
+#[derive(Default)]
+pub(super) struct StepAngles {
+    all: Angles,
+    windowed: Angles,
+}
+
+impl Rotaries {
+    /// Reads what the files have on it; `context` is how many positions a sequence may have.
+    pub(super) fn load(config: &ModelConfig, weights: &mut Weights<'_>, context: usize) -> Result<Self, EngineError> {
+        let half = config.head_width / 2;
+        let mut factors = weights.optional_numbers(Weight::RotationFactors, half)?;
+        let mut magnitude = 1.0;
+        if let Some(long) = config.recipe.long_rotation {
+            let part = if context > long.original { Weight::LongRotationFactors } else { Weight::ShortRotationFactors };
+            let found = weights.optional_numbers(part, half)?;
+            if found.is_some() {
+                (factors, magnitude) = (found, long.magnitude);
+            }
+        }
+        let all = Rotary::new(config, config.rotation_base, config.frequency_scale, factors.as_deref(), magnitude);
+        let base = config.recipe.window.and_then(|window| window.rotation_base);
+        let windowed = base.map(|base| Rotary::new(config, base, FrequencyScale::Plain, None, 1.0));
+        Ok(Self { all, windowed })
+    }
+
+    /// Turns for rows at these positions.
+    pub(super) fn angles(&self, positions: impl Iterator<Item = usize> + Clone, angles: &mut StepAngles) {
+        if let Some(windowed) = &self.windowed {
+            windowed.angles(positions.clone(), &mut angles.windowed);
+        }
+        self.all.angles(positions, &mut angles.all);
+    }
+
+    /// Turns all heads of a row, in a layer with a window or without.
+    pub(super) fn rotate(&self, level: Level, heads: &mut [f32], angles: &StepAngles, row: usize, has_window: bool) {
+        match &self.windowed {
+            Some(windowed) if has_window => windowed.rotate(level, heads, &angles.windowed, row),
+            _ => self.all.rotate(level, heads, &angles.all, row),
+        }
+    }
+}
+
+/// How fast each pair of coordinates turns.
+struct Rotary {
+    frequencies: Vec<f64>,
+    /// What cosines and sines are multiplied with.
+    magnitude: f32,
+    rotation: Rotation,
+    width: usize,
+}
+
+/// Cosines and sines, row by row.
+#[derive(Default)]
+struct Angles {
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+impl Rotary {
+    /// `factors` divide the frequencies where a file brings them.
+    fn new(config: &ModelConfig, base: f64, scale: FrequencyScale, factors: Option<&[f32]>, magnitude: f32) -> Self {
+        let frequencies = (0..config.head_width / 2)
+            .map(|index| {
+                let plain = base.powf(-2.0 * index as f64 / config.head_width as f64);
+                let divisor = factors.and_then(|factors| factors.get(index)).map_or(1.0, |&factor| f64::from(factor));
+                scaled(plain, scale) / divisor
+            })
+            .collect();
+        Self { frequencies, magnitude, rotation: config.rotation, width: config.head_width }
+    }
+
+    fn angles(&self, positions: impl Iterator<Item = usize>, angles: &mut Angles) {
+        angles.cos.clear();
+        angles.sin.clear();
+        for position in positions {
+            for frequency in &self.frequencies {
+                let (sin, cos) = (position as f64 * frequency).sin_cos();
+                angles.cos.push(cos as f32 * self.magnitude);
+                angles.sin.push(sin as f32 * self.magnitude);
+            }
+        }
+    }
+
+    fn rotate(&self, level: Level, heads: &mut [f32], angles: &Angles, row: usize) {
+        let of_row = row * self.frequencies.len()..(row + 1) * self.frequencies.len();
+        let (cos, sin) = (&angles.cos[of_row.clone()], &angles.sin[of_row]);
+        match self.rotation {
+            Rotation::Halves => rotate_halves(level, heads, self.width, cos, sin),
+            Rotation::Pairs => rotate_pairs(level, heads, self.width, cos, sin),
+        }
+    }
+}
+
+fn scaled(frequency: f64, scale: FrequencyScale) -> f64 {
+    match scale {
+        FrequencyScale::Plain => frequency,
+        FrequencyScale::Linear(factor) => frequency / factor,
+        FrequencyScale::Llama3 { factor, low, high, original } => {
+            let turns = original * frequency / std::f64::consts::TAU;
+            if turns > high {
+                frequency
+            } else if turns < low {
+                frequency / factor
+            } else {
+                let smooth = (turns - low) / (high - low);
+                (1.0 - smooth) * frequency / factor + smooth * frequency
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn llama3_scaling_keeps_high_frequencies_and_divides_low_ones() {
+        let scale = FrequencyScale::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 8192.0 };
+        assert_eq!(scaled(1.0, scale), 1.0);
+        assert_eq!(scaled(1e-6, scale), 1e-6 / 8.0);
+        let middle = 2.5 * std::f64::consts::TAU / 8192.0;
+        assert!((scaled(middle, scale) - middle * (0.5 / 8.0 + 0.5)).abs() < 1e-12);
+    }
+}
