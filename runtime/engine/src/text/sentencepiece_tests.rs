@@ -43,7 +43,7 @@ fn gguf_with(edit: impl FnOnce(&mut Vec<(&str, Value)>)) -> Result<TextModel, En
     entries.iter().for_each(|(key, value)| file.value(key, value));
     let bytes = file.finish();
     let header = Header::read(&mut Cursor::new(&bytes), bytes.len() as u64).unwrap();
-    TextModel::new(from_gguf(&header.metadata)?, Architecture::Llama, 100)
+    TextModel::new(from_gguf(&header.metadata)?, Family::of_gguf("llama").unwrap(), 100)
 }
 
 fn gguf(prefix: bool) -> TextModel {
@@ -58,7 +58,7 @@ fn plain() -> &'static TextModel {
 /// The same vocabulary as `tokenizer.json`: for scores, every split of every token, the best token first.
 fn json_with(edit: impl FnOnce(&mut Json)) -> Result<TextModel, EngineError> {
     let (tokenizer, config) = json_parts(edit);
-    TextModel::new(from_json(&tokenizer, &config, &Json::Null)?, Architecture::Llama, 100)
+    TextModel::new(from_json(&tokenizer, &config, &Json::Null)?, Family::of_gguf("llama").unwrap(), 100)
 }
 
 /// Its `tokenizer.json` and `tokenizer_config.json`.
@@ -206,7 +206,7 @@ fn only_the_first_text_of_a_prompt_has_a_space_in_front_where_the_file_says_so()
         let (tokenizer, mut config) = json_parts(first);
         config["chat_template"] = template.into();
         let parts = from_json(&tokenizer, &config, &Json::Null).unwrap();
-        TextModel::new(parts, Architecture::Llama, 100).unwrap()
+        TextModel::new(parts, Family::of_gguf("llama").unwrap(), 100).unwrap()
     };
     let messages = [ChatMessage { role: "user".into(), content: "hello".into() }];
     let encoded = |template: &str| parts(template).encode_chat(&messages, false).unwrap();
