@@ -25,6 +25,10 @@ pub(crate) const VOCABULARY: usize = 1 << 20;
 pub(crate) const NUMBER_GAP: usize = 4096;
 /// Bytes of one special token; those in use have fewer than 64.
 pub(crate) const SPECIAL_BYTES: usize = 256;
+/// Bytes of one piece of text in a SentencePiece vocabulary; those in use have 93 at most.
+pub(crate) const PIECE_BYTES: usize = 256;
+/// User-defined tokens that are whole in any text; Gemma has 162.
+pub(crate) const WHOLE_TOKENS: usize = 4096;
 /// Tokens that end a turn; models in use have three at most.
 pub(crate) const TURN_ENDS: usize = 64;
 /// Dimensions of one tensor.

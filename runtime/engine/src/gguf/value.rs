@@ -96,6 +96,14 @@ impl Metadata {
         })
     }
 
+    /// The floats under `key`.
+    pub(crate) fn floats(&self, key: &str) -> Result<Option<&[f32]>, EngineError> {
+        self.typed(key, "an array of floats", |value| match value {
+            Value::Floats(floats) => Some(floats.as_slice()),
+            _ => None,
+        })
+    }
+
     fn typed<'a, T>(
         &'a self,
         key: &str,

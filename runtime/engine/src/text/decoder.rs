@@ -1,5 +1,6 @@
 //! From tokens to text as they come. A token may end in the middle of a character: its bytes
-//! wait until the character is whole.
+//! wait until the character is whole. Where encoding puts a space in front of a text, decoding takes
+//! it away again.
 
 use std::sync::Arc;
 
@@ -10,17 +11,25 @@ pub struct Decoder {
     tokenizer: Arc<Tokenizer>,
     /// Bytes of a character that is not whole yet: three at most.
     held: Vec<u8>,
+    /// Whether a space that comes next is the one in front.
+    drops_space: bool,
 }
 
 impl Decoder {
     pub(super) fn new(tokenizer: Arc<Tokenizer>) -> Self {
-        Self { tokenizer, held: Vec::new() }
+        let drops_space = tokenizer.drops_space();
+        Self { tokenizer, held: Vec::new(), drops_space }
     }
 
     /// Takes the next token and returns the whole characters that it completes. Special tokens
     /// give no text; bytes that can never be a character give U+FFFD.
     pub fn push(&mut self, token: u32) -> String {
-        self.held.extend(self.tokenizer.bytes(token));
+        let mut bytes = self.tokenizer.bytes(token);
+        if self.drops_space && !bytes.is_empty() {
+            self.drops_space = false;
+            bytes = bytes.strip_prefix(b" ").unwrap_or(bytes);
+        }
+        self.held.extend(bytes);
         let (text, kept) = split(&self.held);
         self.held.drain(..self.held.len() - kept);
         text

@@ -5,11 +5,14 @@ mod constraint;
 mod decoder;
 mod prompt;
 mod python;
+mod sentencepiece;
 mod source;
+mod spaces;
 mod template;
 mod tokenizer;
 mod tool_parser;
 mod tools;
+mod whole;
 
 use std::sync::{Arc, OnceLock};
 
@@ -27,7 +30,7 @@ pub use constraint::Constraint;
 pub use decoder::Decoder;
 pub(crate) use source::{TextParts, from_gguf, from_json};
 #[cfg(test)]
-pub(crate) use tokenizer::{Kind, Splitting, Vocabulary};
+pub(crate) use tokenizer::{Kind, Method, Splitting, Vocabulary};
 pub use tool_parser::{Said, ToolParser};
 pub use tools::{Tool, ToolCall, ToolFormat};
 
@@ -227,5 +230,7 @@ impl TextModel {
     }
 }
 
+#[cfg(test)]
+mod sentencepiece_tests;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,8 @@
 //! 2. special tokens are looked for in the result: none can begin or end in a content, because
 //!    the characters for it are not there;
 //! 3. in the text between them, stand-ins turn back into the characters they stand for;
-//! 4. each piece is tokenized as plain text, by a tokenizer that knows no special tokens.
+//! 4. each piece is tokenized as plain text, by a tokenizer that knows no special tokens, without the
+//!    white space that the special token before it takes in some models.
 //!
 //! Tools and their calls are treated the same, every string and every name in them, though a template
 //! writes them as JSON: a stand-in passes through that too (were `"` itself the edge of a special
@@ -46,11 +47,17 @@ pub(super) fn encode_chat(
     let tools: Vec<Tool> = conversation.tools.iter().map(|tool| stand_ins.hide_tool(tool)).collect();
     let hidden = Conversation { messages: &messages, tools: &tools };
     let rendered = template.render(hidden, add_generation_prompt)? + opening;
-    let mut tokens = Vec::new();
+    let mut tokens: Vec<u32> = Vec::new();
     for piece in split(&rendered, tokenizer.specials()) {
         match piece {
             Piece::Special(token) => tokens.push(token),
-            Piece::Text(text) => tokens.extend(tokenizer.encode(&stand_ins.reveal(text))?),
+            // Of two texts in a row there is none: the last token is the special one before this text.
+            Piece::Text(text) => {
+                let trims = tokens.last().is_some_and(|&before| tokenizer.trims_behind(before));
+                let text = if trims { text.trim_start() } else { text };
+                let part = tokenizer.encode_part(&stand_ins.reveal(text), tokens.is_empty())?;
+                tokens.extend(part);
+            }
         }
     }
     Ok(tokens)

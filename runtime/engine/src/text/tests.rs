@@ -22,7 +22,15 @@ fn bytes_and(words: &[&str], splitting: Splitting) -> Vocabulary {
     let mut tokens: Vec<(String, Kind)> =
         (0..=u8::MAX).map(|byte| (character(byte).to_string(), Kind::Normal)).collect();
     tokens.extend(words.iter().map(|word| ((*word).to_owned(), Kind::Control)));
-    Vocabulary { tokens, merges: Vec::new(), splitting, ignore_merges: false }
+    let method = Method::ByteLevel { merges: Vec::new(), splitting, ignore_merges: false };
+    Vocabulary { tokens, method }
+}
+
+fn merges(vocabulary: &mut Vocabulary) -> &mut Vec<(String, String)> {
+    match &mut vocabulary.method {
+        Method::ByteLevel { merges, .. } => merges,
+        Method::SentencePiece { .. } => panic!("byte-level BPE was wanted"),
+    }
 }
 
 fn with_template(source: &str) -> Result<TextModel, EngineError> {
@@ -63,7 +71,7 @@ fn digits_are_split_as_the_model_says() {
     let count = |splitting| {
         let mut vocabulary = bytes_and(&[], splitting);
         vocabulary.tokens.push(("12".into(), Kind::Normal));
-        vocabulary.merges.push(("1".into(), "2".into()));
+        merges(&mut vocabulary).push(("1".into(), "2".into()));
         Tokenizer::new(vocabulary).unwrap().encode("1212").unwrap().len()
     };
     assert_eq!((count(Splitting::Qwen2), count(Splitting::Llama3), count(Splitting::Gpt2)), (4, 3, 2));
@@ -178,7 +186,7 @@ fn a_vocabulary_that_loses_bytes_is_refused() {
 #[test]
 fn a_merge_outside_the_vocabulary_is_refused() {
     let mut vocabulary = bytes_and(&[], Splitting::Qwen2);
-    vocabulary.merges.push(("a".into(), "b".into()));
+    merges(&mut vocabulary).push(("a".into(), "b".into()));
     assert!(Tokenizer::new(vocabulary).err().unwrap().to_string().contains("\"ab\""));
 }
 

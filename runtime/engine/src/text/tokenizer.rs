@@ -1,7 +1,8 @@
-//! Byte-level BPE. The merging is `tokenizers`'; special tokens are kept out of it, so that no
-//! plain text can ever become one, and decoding is a table of bytes.
+//! From text to tokens: byte-level BPE, where the merging is `tokenizers`', or SentencePiece's
+//! ([`super::sentencepiece`]). Special tokens are kept out of both, so that no plain text can ever
+//! become one, and decoding is a table of bytes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::{BPE, Vocab};
@@ -13,6 +14,7 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::tokenizer::SplitDelimiterBehavior;
 
 use super::alphabet::{Alphabet, character};
+use super::sentencepiece::{Order, Prefix, SPACE, SentencePiece};
 use crate::error::{EngineError, TokenizeError};
 use crate::limits::{SPECIAL_BYTES, VOCABULARY};
 
@@ -23,8 +25,12 @@ pub(crate) enum Kind {
     Normal,
     /// Steers the model; never shown.
     Control,
-    /// Whole in prompts, shown in answers.
+    /// Whole in a template's own text, shown in answers.
     UserDefined,
+    /// Whole in any text, shown in answers: see [`super::whole`].
+    Whole,
+    /// One byte, for text that has no tokens.
+    Byte(u8),
     /// In the table only.
     Unused,
 }
@@ -38,6 +44,10 @@ pub(crate) enum Splitting {
     Llama3,
     /// Qwen 2's: single digits, and Unicode composed first (NFC).
     Qwen2,
+    /// Mistral's `tekken`: cut where case changes, single digits.
+    Tekken,
+    /// GPT-4o's (`o200k`), which Phi-4 mini has: cut where case changes, digits in threes.
+    Gpt4o,
 }
 
 impl Splitting {
@@ -51,30 +61,64 @@ impl Splitting {
             Self::Qwen2 => Some(
                 r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
             ),
+            Self::Tekken => Some(
+                r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ),
+            Self::Gpt4o => Some(
+                r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            ),
         }
+    }
+
+    /// Whether models of its line want a start token, where their files do not say.
+    pub(super) fn adds_start(self) -> bool {
+        matches!(self, Self::Llama3 | Self::Tekken)
     }
 
     /// The splitting that a `tokenizer.json` writes as this pattern.
     pub(super) fn of_pattern(pattern: &str) -> Option<Self> {
-        [Self::Llama3, Self::Qwen2].into_iter().find(|splitting| splitting.pattern() == Some(pattern))
+        let known = [Self::Llama3, Self::Qwen2, Self::Tekken, Self::Gpt4o];
+        known.into_iter().find(|splitting| splitting.pattern() == Some(pattern))
     }
 }
 
 /// Everything that makes a tokenizer, from whichever file.
 pub(crate) struct Vocabulary {
-    /// Tokens by number, in the byte-level alphabet where they are [`Kind::Normal`].
+    /// Tokens by number, in the method's own spelling where they are [`Kind::Normal`].
     pub(crate) tokens: Vec<(String, Kind)>,
-    /// Pairs to merge, the first ones first.
-    pub(crate) merges: Vec<(String, String)>,
-    /// How text is cut.
-    pub(crate) splitting: Splitting,
-    /// Whether a word that is a token is taken without merging.
-    pub(crate) ignore_merges: bool,
+    /// How text becomes tokens.
+    pub(crate) method: Method,
+}
+
+/// How text becomes tokens.
+pub(crate) enum Method {
+    /// Byte-level BPE.
+    ByteLevel {
+        /// Pairs to merge, the first ones first.
+        merges: Vec<(String, String)>,
+        /// How text is cut.
+        splitting: Splitting,
+        /// Whether a word that is a token is taken without merging.
+        ignore_merges: bool,
+    },
+    /// SentencePiece's BPE.
+    SentencePiece {
+        /// Which pair is merged first.
+        order: Order,
+        /// What is put in front of a text.
+        prefix: Prefix,
+        /// Whether decoding drops a space in front.
+        drops_space: bool,
+        /// Special tokens that take the white space behind them in a prompt.
+        trimming: HashSet<u32>,
+    },
 }
 
 /// A checked tokenizer.
 pub(crate) struct Tokenizer {
-    bpe: tokenizers::Tokenizer,
+    encoder: Encoder,
+    drops_space: bool,
+    trimming: HashSet<u32>,
     /// Bytes of every token, one after the other, and where each ends.
     bytes: Vec<u8>,
     ends: Vec<u32>,
@@ -84,13 +128,19 @@ pub(crate) struct Tokenizer {
     special_texts: HashMap<u32, String>,
 }
 
+enum Encoder {
+    ByteLevel(Box<tokenizers::Tokenizer>),
+    SentencePiece(Box<SentencePiece>),
+}
+
 impl Tokenizer {
     pub(crate) fn new(vocabulary: Vocabulary) -> Result<Self, EngineError> {
-        let Vocabulary { tokens, merges, splitting, ignore_merges } = vocabulary;
+        let Vocabulary { tokens, method } = vocabulary;
         if tokens.len() > VOCABULARY {
             return Err(malformed(format!("{} tokens, the limit is {VOCABULARY}", tokens.len())));
         }
-        let (bytes, ends) = byte_table(&tokens)?;
+        let is_byte_level = matches!(method, Method::ByteLevel { .. });
+        let (bytes, ends) = byte_table(&tokens, is_byte_level)?;
         let mut specials: Vec<(String, u32)> = tokens
             .iter()
             .zip(0u32..)
@@ -104,14 +154,19 @@ impl Tokenizer {
         let special_texts = specials.iter().map(|(text, number)| (*number, text.clone())).collect();
         // Of equal texts the first number counts.
         specials.dedup_by(|later, earlier| later.0 == earlier.0);
-        let normal: HashMap<String, u32> = tokens
-            .into_iter()
-            .zip(0u32..)
-            .filter(|((_, kind), _)| *kind == Kind::Normal)
-            .map(|((text, _), number)| (text, number))
-            .collect();
-        let bpe = build(normal, merges, splitting, ignore_merges)?;
-        Ok(Self { bpe, bytes, ends, specials, special_texts })
+        let (encoder, drops_space, trimming) = match method {
+            Method::ByteLevel { merges, splitting, ignore_merges } => {
+                let normal = tokens.into_iter().zip(0u32..).filter(|((_, kind), _)| *kind == Kind::Normal);
+                let normal = normal.map(|((text, _), number)| (text, number)).collect();
+                let bpe = build(normal, merges, splitting, ignore_merges)?;
+                (Encoder::ByteLevel(Box::new(bpe)), false, HashSet::new())
+            }
+            Method::SentencePiece { order, prefix, drops_space, trimming } => {
+                let pieces = SentencePiece::new(&tokens, order, prefix)?;
+                (Encoder::SentencePiece(Box::new(pieces)), drops_space, trimming)
+            }
+        };
+        Ok(Self { encoder, drops_space, trimming, bytes, ends, specials, special_texts })
     }
 
     /// Number of tokens.
@@ -121,11 +176,31 @@ impl Tokenizer {
 
     /// The tokens of a plain text.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
+        self.encode_part(text, true)
+    }
+
+    /// The tokens of a plain text that is the first part of a prompt, or stands behind a special token.
+    pub(crate) fn encode_part(&self, text: &str, is_first: bool) -> Result<Vec<u32>, TokenizeError> {
         if text.is_empty() {
             return Ok(Vec::new());
         }
-        let encoding = self.bpe.encode_fast(text, false).map_err(|_| TokenizeError)?;
-        Ok(encoding.get_ids().to_vec())
+        match &self.encoder {
+            Encoder::ByteLevel(bpe) => {
+                let encoding = bpe.encode_fast(text, false).map_err(|_| TokenizeError)?;
+                Ok(encoding.get_ids().to_vec())
+            }
+            Encoder::SentencePiece(pieces) => pieces.encode(text, is_first),
+        }
+    }
+
+    /// Whether a special token takes the white space behind it in a prompt.
+    pub(crate) fn trims_behind(&self, token: u32) -> bool {
+        self.trimming.contains(&token)
+    }
+
+    /// Whether encoding puts a space in front of a text, which decoding drops.
+    pub(crate) fn drops_space(&self) -> bool {
+        self.drops_space
     }
 
     /// The bytes that a token stands for; none for control tokens and unknown numbers.
@@ -152,14 +227,16 @@ impl Tokenizer {
     }
 }
 
-fn byte_table(tokens: &[(String, Kind)]) -> Result<(Vec<u8>, Vec<u32>), EngineError> {
+fn byte_table(tokens: &[(String, Kind)], is_byte_level: bool) -> Result<(Vec<u8>, Vec<u32>), EngineError> {
     let alphabet = Alphabet::new();
     let mut bytes = Vec::new();
     let mut ends = Vec::with_capacity(tokens.len());
     for (text, kind) in tokens {
         match kind {
-            Kind::Normal => alphabet.decode_into(text, &mut bytes),
-            Kind::UserDefined => bytes.extend(text.as_bytes()),
+            Kind::Normal if is_byte_level => alphabet.decode_into(text, &mut bytes),
+            Kind::Normal => bytes.extend(text.replace(SPACE, " ").as_bytes()),
+            Kind::UserDefined | Kind::Whole => bytes.extend(text.as_bytes()),
+            Kind::Byte(byte) => bytes.push(*byte),
             Kind::Control | Kind::Unused => {}
         }
         ends.push(u32::try_from(bytes.len()).map_err(|_| malformed("its tokens are too long"))?);
