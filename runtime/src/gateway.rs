@@ -101,8 +101,8 @@ fn served(app: &App) -> Result<(), Outer> {
 
 /// Steps 4 to 6.
 fn admit(app: &App, plain: &[u8], epoch: &Epoch, enc: &[u8], now: u64) -> Result<Inner, ApiError> {
-    let inner = Inner::parse(plain, epoch, &app.instance.deployment, now)?;
-    identity::tenant(app, inner.authorization())?;
+    let mut inner = Inner::parse(plain, epoch, &app.instance.deployment, now)?;
+    inner.tenant = Some(identity::tenant(app, inner.authorization())?);
     match epoch.replays.note(enc, now) {
         Seen::New => Ok(inner),
         Seen::Replayed => Err(ApiError::channel(StatusCode::CONFLICT, "replayed", "this request was received before")),

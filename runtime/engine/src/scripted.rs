@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use crate::engine::{Forward, Limits, Part};
+use crate::engine::{Forward, Limits, Part, Scores};
 use crate::error::EngineError;
 use crate::load::{LoadOptions, load_text};
 use crate::text::TextModel;
@@ -139,18 +139,30 @@ pub(crate) struct ScriptedCache {
 impl Forward for ScriptedModel {
     type Cache = ScriptedCache;
 
-    fn cache(&self) -> Result<ScriptedCache, EngineError> {
-        Ok(ScriptedCache::default())
+    fn cache(&self, _owner: Option<&Arc<str>>, _tokens: &[u32]) -> Result<(ScriptedCache, usize), EngineError> {
+        Ok((ScriptedCache::default(), 0))
     }
 
-    fn forward(&mut self, parts: &mut [Part<'_, ScriptedCache>]) -> Result<Vec<Option<Vec<f32>>>, EngineError> {
+    fn forward(&mut self, parts: &mut [Part<'_, ScriptedCache>], scores: &mut Scores) -> Result<(), EngineError> {
         self.gate.pass();
-        parts.iter_mut().map(|part| self.step(part)).collect()
+        let width = self.text.vocabulary();
+        let wanted = parts.iter().filter(|part| part.wants_scores).count();
+        let mut rows = scores.rows_mut(wanted, width).chunks_exact_mut(width);
+        for part in parts {
+            let token = self.step(part)?;
+            let Some((token, row)) = token.zip(if part.wants_scores { rows.next() } else { None }) else { continue };
+            row.fill(FAR_BELOW);
+            if let Some(score) = row.get_mut(token as usize) {
+                *score = 0.0;
+            }
+        }
+        Ok(())
     }
 }
 
 impl ScriptedModel {
-    fn step(&self, part: &mut Part<'_, ScriptedCache>) -> Result<Option<Vec<f32>>, EngineError> {
+    /// The next token of a part that wants scores.
+    fn step(&self, part: &mut Part<'_, ScriptedCache>) -> Result<Option<u32>, EngineError> {
         let cache = &mut *part.cache;
         if cache.said == 0 {
             cache.prompt.extend(part.tokens.iter().filter(|&&token| !self.text.is_special(token)));
@@ -164,10 +176,6 @@ impl ScriptedModel {
         let reply = self.reply.as_ref().unwrap_or(&cache.prompt);
         let token = reply.get(cache.said).copied().unwrap_or_else(|| self.text.end_of_turn());
         cache.said += 1;
-        let mut scores = vec![FAR_BELOW; self.text.vocabulary()];
-        if let Some(score) = scores.get_mut(token as usize) {
-            *score = 0.0;
-        }
-        Ok(Some(scores))
+        Ok(Some(token))
     }
 }

@@ -14,6 +14,7 @@ use super::deadline::Deadline;
 use super::error::ApiError;
 use super::format::ResponseFormat;
 use super::generate::{self, Choice, Piece, Task};
+use super::identity::Tenant;
 use super::openai::{self, ChatRequest, Usage};
 use super::receipts::ReceiptSlot;
 use super::stream::{self, Shape};
@@ -23,6 +24,7 @@ use super::{App, extraction, format, identity};
 pub(super) async fn create(
     State(app): State<App>,
     Extension(slot): Extension<ReceiptSlot>,
+    Extension(tenant): Extension<Tenant>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -49,7 +51,7 @@ pub(super) async fn create(
     .await?;
 
     let Prepared { prompt, constraint, tools } = prepared;
-    let task = Task { prompt, parameter: "messages", logprobs, constraint, deadline };
+    let task = Task { prompt, parameter: "messages", logprobs, constraint, deadline, tenant };
     let running = generate::begin(&app, model, &served.plugins, task, &common, slot)?;
     let id = generate::random_id()?;
     let reader = |choice| Reader::new(format!("{id}_{choice}"), tools.as_ref());

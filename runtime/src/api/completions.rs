@@ -11,6 +11,7 @@ use strongroom_plugins as plugin;
 use super::deadline::Deadline;
 use super::error::ApiError;
 use super::generate::{self, Piece, Task};
+use super::identity::Tenant;
 use super::openai::{self, CompletionRequest, Usage};
 use super::receipts::ReceiptSlot;
 use super::stream::{self, Shape};
@@ -19,6 +20,7 @@ use super::{App, extraction, identity};
 pub(super) async fn create(
     State(app): State<App>,
     Extension(slot): Extension<ReceiptSlot>,
+    Extension(tenant): Extension<Tenant>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -41,7 +43,7 @@ pub(super) async fn create(
     })
     .await?;
 
-    let task = Task { prompt, parameter: "prompt", logprobs: request.logprobs, constraint: None, deadline };
+    let task = Task { prompt, parameter: "prompt", logprobs: request.logprobs, constraint: None, deadline, tenant };
     let running = generate::begin(&app, model, &served.plugins, task, &request.common, slot)?;
     let mut shape = TextShape {
         id: format!("cmpl-{}", generate::random_id()?),

@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use super::App;
 use super::deadline::Deadline;
 use super::error::ApiError;
-use super::openai::{Common, Usage};
+use super::identity::Tenant;
+use super::openai::{Common, PromptTokens, Usage};
 use super::receipts::{Facts, ReceiptSlot};
 use crate::model::ServedModel;
 use crate::plugins::Pipeline;
@@ -18,6 +19,7 @@ pub(super) struct Running {
     generation: Generation,
     /// Answers that have not ended.
     open: usize,
+    cached_tokens: u64,
     facts: Facts,
     slot: ReceiptSlot,
     breaks: watch::Receiver<u64>,
@@ -35,6 +37,8 @@ pub(super) struct Task {
     pub(super) constraint: Option<Constraint>,
     /// When the answer must be complete.
     pub(super) deadline: Deadline,
+    /// Who asks.
+    pub(super) tenant: Tenant,
 }
 
 /// A part of an answer.
@@ -75,11 +79,16 @@ pub(super) fn begin(
     common: &Common,
     slot: ReceiptSlot,
 ) -> Result<Running, ApiError> {
-    let Task { prompt, parameter, logprobs, constraint, deadline } = task;
+    let Task { prompt, parameter, logprobs, constraint, deadline, tenant } = task;
     let limit = model.engine.text().context_length();
     let room = limit.saturating_sub(prompt.len());
     let asked = common.max_completion_tokens.or(common.max_tokens).unwrap_or(app.default_max_tokens);
-    let request = GenerationRequest { logprobs, constraint, ..common.request(prompt, asked.min(room.max(1)))? };
+    let request = GenerationRequest {
+        logprobs,
+        constraint,
+        owner: Some(tenant.0),
+        ..common.request(prompt, asked.min(room.max(1)))?
+    };
     let generation = model.engine.submit(request).map_err(|error| match error {
         SubmitError::Busy { .. } => ApiError::busy(),
         SubmitError::Stopped => ApiError::loading(),
@@ -99,7 +108,15 @@ pub(super) fn begin(
         completion_tokens: 0,
         finish: Finish::Stop,
     };
-    Ok(Running { generation, open: common.choices(), facts, slot, breaks: app.serving.breaks(), deadline })
+    Ok(Running {
+        generation,
+        open: common.choices(),
+        cached_tokens: 0,
+        facts,
+        slot,
+        breaks: app.serving.breaks(),
+        deadline,
+    })
 }
 
 impl Running {
@@ -119,7 +136,7 @@ impl Running {
         };
         match event {
             Some(Event::Text { choice, text, logprobs }) => Next::Text(choice, Piece { text, logprobs }),
-            Some(Event::Done { choice, reason, prompt_tokens, completion_tokens }) => {
+            Some(Event::Done { choice, reason, prompt_tokens, cached_tokens, completion_tokens }) => {
                 let ended = match reason {
                     FinishReason::Stop => Finish::Stop,
                     FinishReason::Length => Finish::Length,
@@ -128,6 +145,7 @@ impl Running {
                 self.open -= 1;
                 // The prompt is one, however many answers it has.
                 self.facts.prompt_tokens = prompt_tokens as u64;
+                self.cached_tokens = self.cached_tokens.max(cached_tokens as u64);
                 self.facts.completion_tokens += completion_tokens as u64;
                 // One answer that was cut makes a cut response.
                 if ended == Finish::Length {
@@ -163,7 +181,12 @@ impl Running {
 
     fn usage(&self) -> Usage {
         let (prompt, completion) = (self.facts.prompt_tokens, self.facts.completion_tokens);
-        Usage { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion }
+        Usage {
+            prompt_tokens: prompt,
+            completion_tokens: completion,
+            total_tokens: prompt + completion,
+            prompt_tokens_details: PromptTokens { cached_tokens: self.cached_tokens },
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Who asks, and which models they may see.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
@@ -9,11 +11,16 @@ use super::error::ApiError;
 use crate::model::ServedModel;
 use crate::serving::Served;
 
+/// A tenant by the name that the broker's credentials give it. Only an API key makes one: shares of the
+/// engine and what it remembers go by it, never by what a request says of itself.
+#[derive(Clone)]
+pub(crate) struct Tenant(pub(crate) Arc<str>);
+
 /// The tenant that holds the request's API key. The gateway asks before it hands a request
 /// on, so nothing about a request is acted on before this (protocol.md A17).
-pub(crate) fn tenant(app: &App, authorization: Option<&str>) -> Result<String, ApiError> {
+pub(crate) fn tenant(app: &App, authorization: Option<&str>) -> Result<Tenant, ApiError> {
     let key = authorization.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(ApiError::missing_key)?;
-    app.instance.tenant_of(key.trim()).ok_or_else(ApiError::wrong_key)
+    app.instance.tenant_of(key.trim()).map(|name| Tenant(name.into())).ok_or_else(ApiError::wrong_key)
 }
 
 /// The model of this name.

@@ -109,6 +109,14 @@ pub(super) struct Usage {
     pub(super) prompt_tokens: u64,
     pub(super) completion_tokens: u64,
     pub(super) total_tokens: u64,
+    pub(super) prompt_tokens_details: PromptTokens,
+}
+
+/// What the prompt's tokens were.
+#[derive(Serialize, Clone, Copy)]
+pub(super) struct PromptTokens {
+    /// Tokens that an earlier prompt of the same tenant had computed.
+    pub(super) cached_tokens: u64,
 }
 
 impl Content {

@@ -7,6 +7,7 @@ use strongroom_channel::bhttp::{self, RequestDecoder, RequestHead};
 use strongroom_channel::deployment::DeploymentId;
 
 use crate::api::error::ApiError;
+use crate::api::identity::Tenant;
 use crate::api::receipts::ReceiptSlot;
 use crate::epochs::Epoch;
 use crate::replay::EXPIRES_MAX;
@@ -26,6 +27,8 @@ pub(crate) struct Inner {
     pub(crate) statement_hash: [u8; 32],
     /// The body as the application sent it; receipts hash it.
     pub(crate) body: Bytes,
+    /// Who asks, once that is known.
+    pub(crate) tenant: Option<Tenant>,
     head: RequestHead,
 }
 
@@ -65,7 +68,7 @@ impl Inner {
         header(&head, REQUEST_ID)
             .and_then(|value| hex::decode_to_slice(value, &mut request_id).ok())
             .ok_or_else(|| header_missing(REQUEST_ID))?;
-        Ok(Self { request_id, statement_hash, body: body.into(), head })
+        Ok(Self { request_id, statement_hash, body: body.into(), tenant: None, head })
     }
 
     /// The API key as the client presents it.
@@ -78,6 +81,9 @@ impl Inner {
         let mut request = Request::builder().method(self.head.method.as_str()).uri(self.head.path.as_str());
         for (name, value) in &self.head.headers {
             request = request.header(name.as_str(), value.as_str());
+        }
+        if let Some(tenant) = &self.tenant {
+            request = request.extension(tenant.clone());
         }
         request
             .extension(slot)

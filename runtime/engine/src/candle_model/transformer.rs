@@ -1,6 +1,8 @@
 //! Layers, and the forward pass over the rows of many sequences at once: their rows are stacked
 //! for the matrices, and taken apart for attention.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use candle_nn::ops::{rms_norm, silu};
 
@@ -9,7 +11,7 @@ use super::kv_cache::KvCache;
 use super::linear::{Linear, MANY_ROWS};
 use super::rotation::{Angles, Rotary};
 use crate::config::ModelConfig;
-use crate::engine::{Forward, Part};
+use crate::engine::{Forward, Part, Scores};
 use crate::error::EngineError;
 use crate::weights::{LayerPart, Part as Weight, Weights};
 
@@ -79,12 +81,13 @@ impl Transformer {
     /// uses them, which must not fall to the first caller, and a model that cannot compute
     /// should fail here.
     fn warm_up(&mut self) -> Result<(), EngineError> {
-        let mut cache = self.cache()?;
+        let (mut cache, _) = self.cache(None, &[])?;
         let many = vec![0; MANY_ROWS.min(self.context - 1)];
         for tokens in [many.as_slice(), &[0]] {
             let part = Part { tokens, cache: &mut cache, wants_scores: true };
-            let scores = self.forward(&mut [part])?;
-            if !scores.iter().flatten().flatten().any(|score| score.is_finite()) {
+            let mut scores = Scores::default();
+            self.forward(&mut [part], &mut scores)?;
+            if !scores.rows().flatten().any(|score| score.is_finite()) {
                 return Err(EngineError::NotFinite);
             }
         }
@@ -147,11 +150,11 @@ impl Layer {
 impl Forward for Transformer {
     type Cache = KvCache;
 
-    fn cache(&self) -> Result<KvCache, EngineError> {
-        Ok(KvCache::new(&self.config, self.context)?)
+    fn cache(&self, _owner: Option<&Arc<str>>, _tokens: &[u32]) -> Result<(KvCache, usize), EngineError> {
+        Ok((KvCache::new(&self.config, self.context)?, 0))
     }
 
-    fn forward(&mut self, parts: &mut [Part<'_, KvCache>]) -> Result<Vec<Option<Vec<f32>>>, EngineError> {
+    fn forward(&mut self, parts: &mut [Part<'_, KvCache>], scores: &mut Scores) -> Result<(), EngineError> {
         let mut tokens = Vec::new();
         let mut positions = Vec::new();
         for part in parts.iter_mut() {
@@ -170,7 +173,7 @@ impl Forward for Transformer {
             x = (x + layer.feed_forward(&normed)?)?;
         }
         parts.iter_mut().for_each(|part| part.cache.advance(part.tokens.len()));
-        self.scores(&x, parts)
+        self.score(&x, parts, scores)
     }
 }
 
@@ -199,8 +202,8 @@ impl Transformer {
         }
     }
 
-    /// The scores after the last row of each part that wants them.
-    fn scores(&self, x: &Tensor, parts: &[Part<'_, KvCache>]) -> Result<Vec<Option<Vec<f32>>>, EngineError> {
+    /// Writes the scores after the last row of each part that wants them.
+    fn score(&self, x: &Tensor, parts: &[Part<'_, KvCache>], scores: &mut Scores) -> Result<(), EngineError> {
         let mut wanted = Vec::new();
         let mut end = 0;
         for part in parts {
@@ -210,12 +213,14 @@ impl Transformer {
             }
         }
         if wanted.is_empty() {
-            return Ok(parts.iter().map(|_| None).collect());
+            scores.rows_mut(0, 0);
+            return Ok(());
         }
         let last = x.index_select(&Tensor::new(wanted, x.device())?, 0)?;
         let normed = rms_norm(&last, &self.norm, self.config.norm_epsilon)?;
-        let scores = self.output.as_ref().unwrap_or(&self.embedding).forward(&normed)?;
-        let mut scores = scores.to_vec2::<f32>()?.into_iter();
-        Ok(parts.iter().map(|part| if part.wants_scores { scores.next() } else { None }).collect())
+        let found = self.output.as_ref().unwrap_or(&self.embedding).forward(&normed)?;
+        let (count, width) = found.dims2()?;
+        scores.rows_mut(count, width).copy_from_slice(&found.flatten_all()?.to_vec1::<f32>()?);
+        Ok(())
     }
 }

@@ -66,6 +66,11 @@ pub struct GenerationRequest {
     pub stop: Vec<String>,
     /// What the answer must be; it ends when it is whole.
     pub constraint: Option<Constraint>,
+    /// The answer goes on over tokens that end a turn: for measurements.
+    pub ignores_end: bool,
+    /// Whose request it is. Streams are shared out evenly among owners, and what was computed of a prompt's
+    /// beginning serves later prompts of the same owner, never others'. Without one nothing is kept.
+    pub owner: Option<Arc<str>>,
 }
 
 impl GenerationRequest {
@@ -88,6 +93,8 @@ impl GenerationRequest {
             seed: 0,
             stop: Vec::new(),
             constraint: None,
+            ignores_end: false,
+            owner: None,
         }
     }
 
@@ -131,6 +138,8 @@ pub enum Event {
         reason: FinishReason,
         /// Tokens of the prompt.
         prompt_tokens: usize,
+        /// Those of them that an earlier prompt of the same owner had computed.
+        cached_tokens: usize,
         /// Tokens generated, without the one that ends a turn.
         completion_tokens: usize,
     },
@@ -141,7 +150,7 @@ impl std::fmt::Debug for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Text { choice, text, .. } => write!(f, "Text({choice}, {} bytes)", text.len()),
-            Self::Done { choice, reason, prompt_tokens, completion_tokens } => {
+            Self::Done { choice, reason, prompt_tokens, completion_tokens, .. } => {
                 write!(f, "Done({choice}, {reason:?}, {prompt_tokens} + {completion_tokens} tokens)")
             }
         }

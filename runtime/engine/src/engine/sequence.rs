@@ -1,5 +1,7 @@
 //! One generation under way: its tokens, its cache, and what has been sent of its answer.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::handle::{Event, FinishReason, Job, Place};
@@ -13,13 +15,17 @@ use crate::text::{Constraint, Decoder, TextModel};
 pub(crate) struct Sequence<C> {
     /// What the model has computed of it.
     pub(crate) cache: C,
-    /// The prompt, and after it the last generated token.
+    /// Whose it is.
+    pub(crate) owner: Option<Arc<str>>,
+    /// The prompt and what was generated.
     tokens: Vec<u32>,
     /// How many of `tokens` are in the cache.
     fed: usize,
+    cached: usize,
     prompt_tokens: usize,
     produced: usize,
     max_tokens: usize,
+    ignores_end: bool,
     sampler: Sampler,
     decoder: Decoder,
     stop: StopFilter,
@@ -34,15 +40,19 @@ pub(crate) struct Sequence<C> {
 }
 
 impl<C> Sequence<C> {
-    pub(crate) fn new(job: Job, cache: C, text: &TextModel, context: usize) -> Self {
+    /// `fed` tokens of the prompt are in the cache already.
+    pub(crate) fn new(job: Job, cache: C, fed: usize, text: &TextModel, context: usize) -> Self {
         let Job { request, choice, events, place } = job;
         let prompt_tokens = request.prompt.len();
         Self {
             cache,
-            fed: 0,
+            owner: request.owner.clone(),
+            fed,
+            cached: fed,
             prompt_tokens,
             produced: 0,
             max_tokens: request.max_tokens.min(context.saturating_sub(prompt_tokens)),
+            ignores_end: request.ignores_end,
             sampler: Sampler::new(&request, request.seed_of(choice)),
             decoder: text.decoder(),
             stop: StopFilter::new(request.stop),
@@ -61,11 +71,14 @@ impl<C> Sequence<C> {
     pub(crate) fn without_cache(self) -> Sequence<()> {
         Sequence {
             cache: (),
+            owner: self.owner,
             tokens: self.tokens,
             fed: self.fed,
+            cached: self.cached,
             prompt_tokens: self.prompt_tokens,
             produced: self.produced,
             max_tokens: self.max_tokens,
+            ignores_end: self.ignores_end,
             sampler: self.sampler,
             decoder: self.decoder,
             stop: self.stop,
@@ -89,9 +102,21 @@ impl<C> Sequence<C> {
         self.produced >= self.max_tokens
     }
 
-    /// It is past its prompt.
+    /// All but its last generated token are in the cache.
     pub(crate) fn is_decoding(&self) -> bool {
-        self.produced > 0
+        self.produced > 0 && self.fed + 1 == self.tokens.len()
+    }
+
+    /// Something of it is in its cache.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.fed > 0
+    }
+
+    /// Gives its cache up for an empty one: it is computed again, when there is room. What was sent of
+    /// its answer stays, and the next token is drawn as if nothing had happened.
+    pub(crate) fn rewind(&mut self, empty: C) {
+        self.cache = empty;
+        self.fed = 0;
     }
 
     /// How many of its tokens come next, given room for `budget`.
@@ -114,7 +139,7 @@ impl<C> Sequence<C> {
         let known = scores.get(..text.vocabulary()).unwrap_or(scores);
         let allowed = self.constraint.as_mut().map(Constraint::allowed).transpose()?;
         let token = self.sampler.pick(known, allowed.as_ref())?;
-        if text.ends_turn(token) {
+        if text.ends_turn(token) && !self.ignores_end {
             return Ok(Some(FinishReason::Stop));
         }
         let whole = match &mut self.constraint {
@@ -122,10 +147,7 @@ impl<C> Sequence<C> {
             None => false,
         };
         self.produced += 1;
-        // The prompt is in the cache: one slot is all that is still needed.
-        self.tokens.clear();
         self.tokens.push(token);
-        self.fed = 0;
         let piece = self.decoder.push(token);
         if let Some(count) = self.logprobs {
             let logprobs = TokenLogprobs::new(known, token, count, text);
@@ -160,6 +182,7 @@ impl<C> Sequence<C> {
             choice: self.choice,
             reason,
             prompt_tokens: self.prompt_tokens,
+            cached_tokens: self.cached,
             completion_tokens: self.produced,
         });
     }

@@ -336,3 +336,64 @@ fn an_answer_follows_its_schema_and_ends_with_it() {
     let answer = drain(scripted.submit(GenerationRequest { constraint, ..request(&scripted, "x") }).unwrap());
     assert_eq!((answer.text.as_str(), answer.reason), ("{\"key\": \"second\"}", FinishReason::Stop));
 }
+
+/// The tiny model with memory for one whole context and no more.
+fn cramped(limits: Limits) -> EngineHandle {
+    let files = MemoryFiles::new().with("tiny.gguf", tiny_model(7));
+    let options = LoadOptions { max_context: 256, cache_bytes: 0, ..LoadOptions::default() };
+    EngineHandle::spawn(load(&files, &options, &|_, _| ()).unwrap(), limits).unwrap()
+}
+
+#[test]
+fn streams_that_do_not_fit_into_memory_wait_or_are_computed_again_and_none_fails() {
+    let prompts = ["the secret key", "a proof and then the strongroom keeps", "first", " keeps a key and then a proof"];
+    let ask = |engine: &EngineHandle, prompt: &str| {
+        let request = GenerationRequest { max_tokens: 150, ignores_end: true, ..request(engine, prompt) };
+        engine.submit(request).unwrap()
+    };
+    let roomy = tiny(Limits::default());
+    let wanted: Vec<String> = prompts.iter().map(|prompt| drain(ask(&roomy, prompt)).text).collect();
+    let engine = cramped(Limits { max_streams: 4, queue: 0 });
+    let running: Vec<Generation> = prompts.iter().map(|prompt| ask(&engine, prompt)).collect();
+    for (generation, wanted) in running.into_iter().zip(wanted) {
+        let answer = drain(generation);
+        assert_eq!((answer.reason, answer.completion_tokens), (FinishReason::Length, 150));
+        // Batches of other sizes round differently; the beginnings, which leave no room for that, are equal.
+        assert_eq!(answer.text[..20], wanted[..20]);
+    }
+}
+
+fn cached_tokens(engine: &EngineHandle, prompt: &[u32], owner: Option<&str>) -> usize {
+    let request = GenerationRequest { owner: owner.map(Arc::from), ..GenerationRequest::greedy(prompt.to_vec(), 3) };
+    let mut generation = engine.submit(request).unwrap();
+    loop {
+        match generation.next_blocking().unwrap() {
+            Event::Done { cached_tokens, .. } => return cached_tokens,
+            Event::Text { .. } => {}
+        }
+    }
+}
+
+#[test]
+fn what_one_owner_computed_serves_that_owner_alone() {
+    let engine = tiny(Limits::default());
+    let prompt: Vec<u32> = (0..200).map(|index| index * 31 % 250).collect();
+    assert_eq!(cached_tokens(&engine, &prompt, Some("bank")), 0);
+    assert_eq!(cached_tokens(&engine, &prompt, Some("bank")), 192, "whole pages of 32");
+    assert_eq!(cached_tokens(&engine, &prompt, Some("hospital")), 0);
+    assert_eq!(cached_tokens(&engine, &prompt, None), 0);
+    assert_eq!(cached_tokens(&engine, &prompt[..100], Some("bank")), 96);
+}
+
+#[test]
+fn a_remembered_beginning_changes_no_answer() {
+    let engine = tiny(Limits::default());
+    let prompt = "the strongroom keeps a secret key and then a proof first ".repeat(12);
+    let ask = |owner: Option<&str>| {
+        let owner = owner.map(Arc::from);
+        drain(engine.submit(GenerationRequest { owner, max_tokens: 40, ..request(&engine, &prompt) }).unwrap()).text
+    };
+    let fresh = ask(None);
+    assert_eq!(ask(Some("bank")), fresh);
+    assert_eq!(ask(Some("bank")), fresh);
+}

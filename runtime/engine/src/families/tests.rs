@@ -1,7 +1,7 @@
 //! Small random models of each family, with the scores that llama.cpp computes for them:
 //! `tests/vectors/families/README.md` says how they were made.
 
-use crate::engine::{Forward, Part};
+use crate::engine::{Forward, Part, scores_of};
 use crate::files::MemoryFiles;
 use crate::load::{AnyModel, LoadOptions, load};
 
@@ -22,11 +22,11 @@ fn every_family_scores_as_llama_cpp_does() {
         };
         // At once, and with what came before in the cache.
         for chunk in [tokens.len(), 9] {
-            let mut cache = model.cache().unwrap();
+            let mut cache = model.cache(None, &[]).unwrap().0;
             let mut found = Vec::new();
             for tokens in tokens.chunks(chunk) {
                 let mut parts = [Part { tokens, cache: &mut cache, wants_scores: true }];
-                found = model.forward(&mut parts).unwrap().pop().unwrap().unwrap();
+                found = scores_of(&mut *model, &mut parts).unwrap().pop().unwrap().unwrap();
             }
             let (difference, size) = found
                 .iter()

@@ -59,20 +59,16 @@ impl Attention {
 }
 
 /// Rows that attend to one sequence.
-pub(crate) struct Query<'a> {
+pub(crate) struct Query {
     /// Which of the step's rows they are.
     pub(crate) rows: Range<usize>,
     /// The position of the first of them; their own keys and values are in the pages already.
     pub(crate) position: usize,
-    /// The sequence's pages of this layer, in order, each [`Attention::layer_page`] long.
-    pub(crate) pages: &'a dyn Pages,
 }
 
-/// Where pages lie.
-pub(crate) trait Pages: Sync {
-    /// Page `index` of this sequence and layer.
-    fn page(&self, index: usize) -> &[u16];
-}
+/// Where pages lie: of a sequence, by its place among the step's, and a number of its pages, those of
+/// the layer, [`Attention::layer_page`] long.
+pub(crate) type Pages<'a> = dyn Fn(usize, usize) -> &'a [u16] + Sync + 'a;
 
 /// A query as a kernel sees it.
 #[derive(Clone, Copy)]
@@ -126,75 +122,89 @@ fn halve(level: Level, numbers: &[f32], target: &mut [u16]) {
 ///
 /// # Panics
 /// When rows or pages are missing.
-pub(crate) fn attend(cpu: &mut Cpu, attention: &Attention, queries: &[f32], parts: &[Query<'_>], out: &mut [f32]) {
+pub(crate) fn attend(
+    cpu: &mut Cpu,
+    attention: &Attention,
+    queries: &[f32],
+    parts: &[Query],
+    pages: &Pages<'_>,
+    out: &mut [f32],
+) {
     let level = cpu.level;
     let group = attention.heads / attention.kv_heads;
-    let tiles = |part: &Query<'_>| (part.rows.len() * group).div_ceil(TILE);
+    let tiles = |part: &Query| (part.rows.len() * group).div_ceil(TILE);
     let work: usize = parts.iter().map(|part| tiles(part) * attention.kv_heads).sum();
     let out = Shards::new(out);
     cpu.pool.each(work, &|index| {
         let mut index = index;
-        for part in parts {
+        for (number, part) in parts.iter().enumerate() {
             let of_part = tiles(part) * attention.kv_heads;
             if index < of_part {
                 // Later rows see more: they come first, so that no thread is left with the longest.
                 let tile = tiles(part) - 1 - index / attention.kv_heads;
-                return one_tile(level, attention, queries, part, index % attention.kv_heads, tile, &out);
+                let pages = |page: usize| pages(number, page);
+                let work = Tile { attention, queries, part, kv_head: index % attention.kv_heads, tile };
+                return work.compute(level, &pages, &out);
             }
             index -= of_part;
         }
     });
 }
 
-fn one_tile(
-    level: Level,
-    attention: &Attention,
-    queries: &[f32],
-    part: &Query<'_>,
+/// Queries of one sequence and key-value head that are computed side by side.
+struct Tile<'a> {
+    attention: &'a Attention,
+    queries: &'a [f32],
+    part: &'a Query,
     kv_head: usize,
     tile: usize,
-    out: &Shards<'_, f32>,
-) {
-    let (width, row_width) = (attention.width, attention.heads * attention.width);
-    let group = attention.heads / attention.kv_heads;
-    let all = part.rows.len() * group;
-    // Tiles of one size, give or take one, rather than full ones and a small rest.
-    let (count, start) = (all.div_ceil(TILE), |tile: usize| tile * all / all.div_ceil(TILE));
-    debug_assert!(tile < count);
-    let place = |query: usize| {
-        let row = part.rows.start + query / group;
-        row * row_width + (kv_head * group + query % group) * width
-    };
-    let range = start(tile)..start(tile + 1);
-    let heads: [Head<'_>; TILE] = std::array::from_fn(|at| {
-        let query = (range.start + at).min(range.end - 1);
-        let end = part.position + query / group + 1;
-        let first = attention.window.map_or(0, |window| end.saturating_sub(window));
-        Head { query: &queries[place(query)..place(query) + width], first, end }
-    });
-    let heads = &heads[..range.len()];
-    let (first, end) =
-        heads.iter().fold((usize::MAX, 0), |(first, end), head| (first.min(head.first), end.max(head.end)));
-    let mut sums = Sums { largest: [f32::NEG_INFINITY; TILE], total: [0.0; TILE], values: [[0.0; HEAD_WIDTH]; TILE] };
-    for index in first / PAGE..end.div_ceil(PAGE) {
-        let page = &part.pages.page(index)[kv_head * attention.head_page()..(kv_head + 1) * attention.head_page()];
-        match level {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the level says that the processor has these instructions.
-            Level::Avx512(_) => unsafe {
-                super::avx512::attention::page(attention, heads, page, index * PAGE, &mut sums);
-            },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the level says that the processor has these instructions.
-            Level::Avx2(_) => unsafe { super::avx2::page(attention, heads, page, index * PAGE, &mut sums) },
-            Level::Portable => plain_page(attention, heads, page, index * PAGE, &mut sums),
+}
+
+impl Tile<'_> {
+    fn compute<'p>(&self, level: Level, pages: &dyn Fn(usize) -> &'p [u16], out: &Shards<'_, f32>) {
+        let Self { attention, queries, part, kv_head, tile } = *self;
+        let (width, row_width) = (attention.width, attention.heads * attention.width);
+        let group = attention.heads / attention.kv_heads;
+        let all = part.rows.len() * group;
+        // Tiles of one size, give or take one, rather than full ones and a small rest.
+        let (count, start) = (all.div_ceil(TILE), |tile: usize| tile * all / all.div_ceil(TILE));
+        debug_assert!(tile < count);
+        let place = |query: usize| {
+            let row = part.rows.start + query / group;
+            row * row_width + (kv_head * group + query % group) * width
+        };
+        let range = start(tile)..start(tile + 1);
+        let heads: [Head<'_>; TILE] = std::array::from_fn(|at| {
+            let query = (range.start + at).min(range.end - 1);
+            let end = part.position + query / group + 1;
+            let first = attention.window.map_or(0, |window| end.saturating_sub(window));
+            Head { query: &queries[place(query)..place(query) + width], first, end }
+        });
+        let heads = &heads[..range.len()];
+        let (first, end) =
+            heads.iter().fold((usize::MAX, 0), |(first, end), head| (first.min(head.first), end.max(head.end)));
+        let mut sums =
+            Sums { largest: [f32::NEG_INFINITY; TILE], total: [0.0; TILE], values: [[0.0; HEAD_WIDTH]; TILE] };
+        for index in first / PAGE..end.div_ceil(PAGE) {
+            let page = &pages(index)[kv_head * attention.head_page()..(kv_head + 1) * attention.head_page()];
+            match level {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the level says that the processor has these instructions.
+                Level::Avx512(_) => unsafe {
+                    super::avx512::attention::page(attention, heads, page, index * PAGE, &mut sums);
+                },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the level says that the processor has these instructions.
+                Level::Avx2(_) => unsafe { super::avx2::page(attention, heads, page, index * PAGE, &mut sums) },
+                Level::Portable => plain_page(attention, heads, page, index * PAGE, &mut sums),
+            }
         }
-    }
-    for (at, query) in range.enumerate() {
-        // SAFETY: each row and head is in one tile, which is given out once.
-        let out = unsafe { out.part(place(query)..place(query) + width) };
-        let inverse = 1.0 / sums.total[at];
-        out.iter_mut().zip(&sums.values[at]).for_each(|(out, value)| *out = value * inverse);
+        for (at, query) in range.enumerate() {
+            // SAFETY: each row and head is in one tile, which is given out once.
+            let out = unsafe { out.part(place(query)..place(query) + width) };
+            let inverse = 1.0 / sums.total[at];
+            out.iter_mut().zip(&sums.values[at]).for_each(|(out, value)| *out = value * inverse);
+        }
     }
 }
 

@@ -32,7 +32,7 @@ mod rows;
 mod tests;
 
 pub(crate) use arena::{Arena, ArenaBuilder, Halves};
-pub(crate) use attention::{Attention, HEAD_WIDTH, PAGE, Pages, Query, attend, store};
+pub(crate) use attention::{Attention, HEAD_WIDTH, PAGE, Query, attend, store};
 pub(crate) use elementwise::{add, gelu_times, normalize, rotate_halves, rotate_pairs, silu_times};
 pub(crate) use layout::{Layout, Matrix, PANEL};
 pub(crate) use level::Level;

@@ -131,12 +131,6 @@ struct Sequence {
     values: Vec<Vec<f32>>,
 }
 
-impl Pages for Sequence {
-    fn page(&self, index: usize) -> &[u16] {
-        &self.pages[index]
-    }
-}
-
 fn sequence(level: Level, seed: &mut SplitMix64, attention: &Attention, positions: usize) -> Sequence {
     let kv = attention.kv_heads * attention.width;
     let mut sequence = Sequence { pages: Vec::new(), keys: Vec::new(), values: Vec::new() };
@@ -164,13 +158,10 @@ fn attention_is_a_weighted_mean_of_what_is_seen() {
             let mut seed = SplitMix64(width as u64);
             // A long sequence of which three rows are new, and a whole short one.
             let sequences = [sequence(level, &mut seed, &attention, 70), sequence(level, &mut seed, &attention, 5)];
-            let parts = [
-                Query { rows: 0..3, position: 67, pages: &sequences[0] },
-                Query { rows: 3..8, position: 0, pages: &sequences[1] },
-            ];
+            let parts = [Query { rows: 0..3, position: 67 }, Query { rows: 3..8, position: 0 }];
             let queries = random(&mut seed, 8 * 6 * width);
             let mut out = vec![f32::NAN; queries.len()];
-            attend(&mut cpu, &attention, &queries, &parts, &mut out);
+            attend(&mut cpu, &attention, &queries, &parts, &|part, page| &sequences[part].pages[page], &mut out);
             for (part, sequence) in parts.iter().zip(&sequences) {
                 for (offset, row) in part.rows.clone().enumerate() {
                     for head in 0..6 {

@@ -1,6 +1,6 @@
 //! One layer: attention and feed-forward, each added to the residual stream.
 
-use super::pages::{KvCache, OfLayer, PagePool};
+use super::pages::{KvCache, PagePool};
 use super::rotary::Rotaries;
 use super::scratch::Scratch;
 use super::transformer::Packer;
@@ -9,8 +9,8 @@ use crate::engine::Part;
 use crate::error::EngineError;
 use crate::families::Activation;
 use crate::kernels::{
-    Arena, Attention, Cpu, Matrix, Pages, Product, Query, add, attend, each_row, gelu_times, multiply, normalize,
-    silu_times, store,
+    Arena, Attention, Cpu, Matrix, Product, Query, add, attend, each_row, gelu_times, multiply, normalize, silu_times,
+    store,
 };
 use crate::weights::{LayerPart, Part as Weight};
 
@@ -42,6 +42,8 @@ pub(super) struct Step<'a> {
     pub(super) arena: &'a Arena,
     pub(super) rotaries: &'a Rotaries,
     pub(super) pool: &'a mut PagePool,
+    /// Which rows are whose.
+    pub(super) queries: &'a [Query],
 }
 
 impl Layer {
@@ -172,16 +174,9 @@ impl Layer {
     }
 
     fn attend(&self, cpu: &mut Cpu, step: &Step<'_>, parts: &[Part<'_, KvCache>], scratch: &mut Scratch) {
-        let pages: Vec<OfLayer<'_>> =
-            parts.iter().map(|part| OfLayer { pool: step.pool, cache: part.cache, layer: self.index }).collect();
-        let mut from = 0;
-        let queries = parts.iter().zip(&pages).map(|(part, pages)| {
-            let rows = from..from + part.tokens.len();
-            from = rows.end;
-            Query { rows, position: part.cache.len(), pages: pages as &dyn Pages }
-        });
-        let queries: Vec<Query<'_>> = queries.collect();
-        attend(cpu, &self.attention, &scratch.query, &queries, &mut scratch.attended);
+        let pool = &*step.pool;
+        let pages = |part: usize, page: usize| pool.layer(parts[part].cache.page(page), self.index);
+        attend(cpu, &self.attention, &scratch.query, step.queries, &pages, &mut scratch.attended);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod layer;
 mod pages;
+mod prefixes;
 mod rotary;
 mod scratch;
 mod transformer;

@@ -18,6 +18,8 @@ pub(super) struct Scratch {
     pub(super) attended: Vec<f32>,
     pub(super) gate: Vec<f32>,
     pub(super) up: Vec<f32>,
+    /// The rows of the stream whose scores are wanted.
+    pub(super) last: Vec<f32>,
     /// The input of a product, quantised.
     pub(super) rows: Rows,
     pub(super) angles: StepAngles,

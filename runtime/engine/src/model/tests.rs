@@ -9,7 +9,7 @@ use std::io::Cursor;
 use super::*;
 use crate::candle_model;
 use crate::config::{ModelConfig, Rotation};
-use crate::engine::{Forward, Part};
+use crate::engine::{Forward, Part, Scores, scores_of};
 use crate::files::MemoryFiles;
 use crate::gguf::Header;
 use crate::load::{AnyModel, Arithmetic, LoadOptions, load};
@@ -146,11 +146,11 @@ fn on_candle(files: &MemoryFiles) -> candle_model::Transformer {
 }
 
 fn scores<F: Forward>(model: &mut F, tokens: &[u32], chunk: usize) -> Vec<f32> {
-    let mut cache = model.cache().unwrap();
+    let mut cache = model.cache(None, &[]).unwrap().0;
     let mut last = None;
     for tokens in tokens.chunks(chunk) {
         let mut parts = [Part { tokens, cache: &mut cache, wants_scores: true }];
-        last = model.forward(&mut parts).unwrap().pop().unwrap();
+        last = scores_of(model, &mut parts).unwrap().pop().unwrap();
     }
     last.unwrap()
 }
@@ -207,13 +207,13 @@ fn chunks_and_a_grown_cache_change_nothing() {
 fn a_part_does_not_see_its_neighbours() {
     let mut model = model(&of_gguf(tiny_model(2)));
     let alone = scores(&mut model, &TOKENS, 100);
-    let (mut first, mut second) = (model.cache().unwrap(), model.cache().unwrap());
+    let (mut first, mut second) = (model.cache(None, &[]).unwrap().0, model.cache(None, &[]).unwrap().0);
     let other = [9, 8, 7, 6];
     let mut parts = [
         Part { tokens: &other, cache: &mut first, wants_scores: false },
         Part { tokens: &TOKENS, cache: &mut second, wants_scores: true },
     ];
-    let together = model.forward(&mut parts).unwrap();
+    let together = scores_of(&mut model, &mut parts).unwrap();
     assert!(together[0].is_none());
     assert!(distance(together[1].as_ref().unwrap(), &alone) < 0.001);
 }
@@ -224,8 +224,9 @@ fn a_sequence_beyond_its_context_is_an_error() {
     let AnyModel::Kernels(mut model) = load(&of_gguf(tiny_model(2)), &options, &|_, _| ()).unwrap().model else {
         panic!("kernels are the default")
     };
-    let mut cache = model.cache().unwrap();
-    assert!(model.forward(&mut [Part { tokens: &TOKENS, cache: &mut cache, wants_scores: true }]).is_err());
+    let mut cache = model.cache(None, &[]).unwrap().0;
+    let part = Part { tokens: &TOKENS, cache: &mut cache, wants_scores: true };
+    assert!(model.forward(&mut [part], &mut Scores::default()).is_err());
 }
 
 /// The tiny model as safetensors: the same figures, weights as 32-bit floats in two shards.

@@ -10,10 +10,10 @@ use super::pages::{KvCache, PagePool, lock};
 use super::rotary::Rotaries;
 use super::scratch::Scratch;
 use crate::config::ModelConfig;
-use crate::engine::{Forward, Part};
+use crate::engine::{Forward, Part, Scores};
 use crate::error::EngineError;
 use crate::kernels::{
-    Arena, ArenaBuilder, Cpu, HEAD_WIDTH, Layout, Level, Matrix, PAGE, PANEL, Product, lookup, multiply, pack,
+    Arena, ArenaBuilder, Cpu, HEAD_WIDTH, Layout, Level, Matrix, PAGE, PANEL, Product, Query, lookup, multiply, pack,
 };
 use crate::load::Machine;
 use crate::weights::{Part as Weight, Weights, as_known};
@@ -32,6 +32,8 @@ pub(crate) struct Transformer {
     pool: Arc<Mutex<PagePool>>,
     context: usize,
     scratch: Scratch,
+    /// Which rows of a step are whose; kept for its memory.
+    queries: Vec<Query>,
 }
 
 /// What a model may take of the machine.
@@ -129,7 +131,20 @@ impl Transformer {
         let pool = Arc::new(Mutex::new(PagePool::new(config.layers, layer_page, pages)?));
         let context = room.context;
         let scratch = Scratch::default();
-        let mut model = Self { config, arena, cpu, embedding, layers, norm, output, rotaries, pool, context, scratch };
+        let mut model = Self {
+            config,
+            arena,
+            cpu,
+            embedding,
+            layers,
+            norm,
+            output,
+            rotaries,
+            pool,
+            context,
+            scratch,
+            queries: Vec::new(),
+        };
         model.warm_up()?;
         Ok(model)
     }
@@ -148,37 +163,34 @@ impl Transformer {
     /// Computes a few tokens for nothing: a model that cannot compute should fail here, and pages of
     /// memory that are touched for the first time should not be the first caller's.
     fn warm_up(&mut self) -> Result<(), EngineError> {
-        let mut cache = self.cache()?;
-        let scores = self.forward(&mut [Part { tokens: &[0], cache: &mut cache, wants_scores: true }])?;
-        if scores.iter().flatten().flatten().any(|score| score.is_finite()) {
-            Ok(())
-        } else {
-            Err(EngineError::NotFinite)
-        }
+        let (mut cache, _) = self.cache(None, &[])?;
+        let mut scores = Scores::default();
+        self.forward(&mut [Part { tokens: &[0], cache: &mut cache, wants_scores: true }], &mut scores)?;
+        if scores.rows().flatten().any(|score| score.is_finite()) { Ok(()) } else { Err(EngineError::NotFinite) }
     }
 
-    /// The scores after the last row of each part that wants them.
-    fn scores(&mut self, parts: &[Part<'_, KvCache>]) -> Vec<Option<Vec<f32>>> {
+    /// Writes the scores after the last row of each part that wants them.
+    fn score(&mut self, parts: &[Part<'_, KvCache>], scores: &mut Scores) {
         let width = self.config.width;
-        let mut last = Vec::new();
+        let Scratch { stream, normed, last, rows, .. } = &mut self.scratch;
+        last.clear();
         let mut end = 0;
         for part in parts {
             end += part.tokens.len();
             if part.wants_scores {
-                last.extend_from_slice(&self.scratch.stream[(end - 1) * width..end * width]);
+                last.extend_from_slice(&stream[(end - 1) * width..end * width]);
             }
         }
-        let mut normed = vec![0.0; last.len()];
-        normalize_rows(&mut self.cpu, &last, &self.norm, &self.config, &mut normed);
+        let count = last.len() / width;
+        let normed = &mut normed[..last.len()];
+        normalize_rows(&mut self.cpu, last, &self.norm, &self.config, normed);
         let matrix = self.output.as_ref().unwrap_or(&self.embedding);
-        let mut scores = vec![0.0; last.len() / width * matrix.rows];
-        let product = Product { matrix, out: &mut scores };
-        multiply(&mut self.cpu, &self.arena, &normed, width, &mut self.scratch.rows, [product]);
+        let scores = scores.rows_mut(count, matrix.rows);
+        let product = Product { matrix, out: &mut *scores };
+        multiply(&mut self.cpu, &self.arena, normed, width, rows, [product]);
         if let Some(cap) = self.config.recipe.output_cap {
             scores.iter_mut().for_each(|score| *score = cap * (*score / cap).tanh());
         }
-        let mut rows = scores.chunks_exact(matrix.rows);
-        parts.iter().map(|part| if part.wants_scores { rows.next().map(<[f32]>::to_vec) } else { None }).collect()
     }
 }
 
@@ -190,15 +202,29 @@ fn size(kind: GgmlDType, rows: usize, columns: usize) -> usize {
 impl Forward for Transformer {
     type Cache = KvCache;
 
-    fn cache(&self) -> Result<KvCache, EngineError> {
-        Ok(KvCache::new(self.pool.clone(), self.context))
+    fn cache(&self, owner: Option<&Arc<str>>, tokens: &[u32]) -> Result<(KvCache, usize), EngineError> {
+        Ok(KvCache::new(self.pool.clone(), self.context, owner.cloned(), tokens))
     }
 
-    fn forward(&mut self, parts: &mut [Part<'_, KvCache>]) -> Result<Vec<Option<Vec<f32>>>, EngineError> {
+    fn room(&self) -> usize {
+        lock(&self.pool).room()
+    }
+
+    fn pages_for(&self, cache: Option<&KvCache>, rows: usize) -> usize {
+        cache.map_or(rows.div_ceil(PAGE), |cache| cache.pages_for(rows))
+    }
+
+    fn forward(&mut self, parts: &mut [Part<'_, KvCache>], scores: &mut Scores) -> Result<(), EngineError> {
         for part in parts.iter_mut() {
             part.cache.reserve(part.tokens.len())?;
         }
-        let rows: usize = parts.iter().map(|part| part.tokens.len()).sum();
+        let mut rows = 0;
+        self.queries.clear();
+        self.queries.extend(parts.iter().map(|part| {
+            let first = rows;
+            rows += part.tokens.len();
+            Query { rows: first..rows, position: part.cache.len() }
+        }));
         self.scratch.resize(&self.config, rows);
         let positions = parts.iter().flat_map(|part| (part.cache.len()..).take(part.tokens.len()));
         self.rotaries.angles(positions, &mut self.scratch.angles);
@@ -207,13 +233,21 @@ impl Forward for Transformer {
             lookup(&self.arena, &self.embedding, *token as usize, row);
             row.iter_mut().for_each(|number| *number *= self.config.recipe.embedding_scale);
         }
-        let pool = self.pool.clone();
-        let mut step =
-            Step { config: &self.config, arena: &self.arena, rotaries: &self.rotaries, pool: &mut lock(&pool) };
-        for layer in &self.layers {
-            layer.forward(&mut self.cpu, &mut step, parts, &mut self.scratch);
+        {
+            // Caches lock the pool by themselves before and after.
+            let mut step = Step {
+                config: &self.config,
+                arena: &self.arena,
+                rotaries: &self.rotaries,
+                pool: &mut lock(&self.pool),
+                queries: &self.queries,
+            };
+            for layer in &self.layers {
+                layer.forward(&mut self.cpu, &mut step, parts, &mut self.scratch);
+            }
         }
-        parts.iter_mut().for_each(|part| part.cache.advance(part.tokens.len()));
-        Ok(self.scores(parts))
+        parts.iter_mut().for_each(|part| part.cache.advance(part.tokens));
+        self.score(parts, scores);
+        Ok(())
     }
 }
