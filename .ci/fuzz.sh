@@ -19,7 +19,8 @@ case ${1:-} in
   runs=*) limit=-runs=${1#runs=}; shift ;;
   [0-9]*) limit=-max_total_time=$1; shift ;;
 esac
-# Without a sanitizer: our code has no unsafe code, and this is many times as fast. The coverage that
+# Without a sanitizer: what is fuzzed has no unsafe code but the kernels, whose slices check their lengths, and this is
+# many times as fast. The coverage that
 # the fuzzer steers by is in every toolchain.
 fuzz() { cargo fuzz "$1" --fuzz-dir . -s none "${@:2}"; }
 

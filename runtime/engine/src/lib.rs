@@ -1,5 +1,5 @@
-//! Inference on candle: weights, tokenizer, chat template, sampling and batching, and nothing
-//! of confidential computing. A model's files arrive through [`ModelFiles`] (the sealed-model
+//! Inference on processors: weights, kernels, tokenizer, chat template, sampling and batching, and
+//! nothing of confidential computing. A model's files arrive through [`ModelFiles`] (the sealed-model
 //! reader is one), so plaintext weights meet neither a disk nor a memory map.
 //!
 //! ```text
@@ -8,7 +8,9 @@
 //! submit(tokens) ─► Generation: Text, Text, …, Done
 //! ```
 //!
-//! Read: GGUF (`qwen2`, `llama`) and safetensors (`config.json` of the same families).
+//! Read: GGUF and safetensors (`config.json`) of the families in `families/`. Weights are packed once, as
+//! they come, into one locked arena for the kernels in `kernels/`, the only `unsafe` code here; candle
+//! computes the same from the same files, as a reference, and slower.
 //! The files are taken as hostile: they are bounded and checked, and what is not understood is
 //! refused with its name. What a user writes never becomes a special token (`text/prompt.rs`).
 
@@ -25,6 +27,7 @@ mod kernels;
 mod limits;
 mod load;
 mod model;
+mod score;
 mod scripted;
 mod text;
 mod tiny;

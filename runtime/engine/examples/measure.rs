@@ -1,0 +1,168 @@
+//! Measures an engine and prints JSON; `.ci/engine-bench.sh` runs it beside llama.cpp.
+//!
+//! ```text
+//! measure speed MODEL THREADS [candle]           prompt of 512, answer of 128, load time, memory
+//! measure streams MODEL THREADS N IN OUT         so many prompts and answers at once
+//! measure greedy MODEL THREADS FILE TOKENS       the likeliest continuation of each line
+//! measure perplexity MODEL THREADS FILE CONTEXT  of the second halves of windows, as llama.cpp does it
+//! ```
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use strongroom_engine::{
+    Arithmetic, EngineHandle, Event, Generation, GenerationRequest, Limits, LoadOptions, Loaded, ModelFiles,
+    PlainDirectory, PlainFile, load,
+};
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let found = match arguments[..] {
+        ["speed", model, threads] => speed(model, threads.parse()?, Arithmetic::Kernels)?,
+        ["speed", model, threads, "candle"] => speed(model, threads.parse()?, Arithmetic::Candle)?,
+        ["streams", model, threads, count, prompt, answer] => {
+            streams(model, threads.parse()?, count.parse()?, prompt.parse()?, answer.parse()?)?
+        }
+        ["greedy", model, threads, file, tokens] => greedy(model, threads.parse()?, file, tokens.parse()?)?,
+        ["perplexity", model, threads, file, context] => perplexity(model, threads.parse()?, file, context.parse()?)?,
+        _ => return Err("wanted: speed, streams, greedy or perplexity, and what the head of this file says".into()),
+    };
+    println!("{found}");
+    Ok(())
+}
+
+fn open(model: &str, threads: usize, arithmetic: Arithmetic) -> Result<Loaded, Failure> {
+    let path = PathBuf::from(model);
+    let files: Box<dyn ModelFiles> =
+        if path.is_dir() { Box::new(PlainDirectory(path)) } else { Box::new(PlainFile(path)) };
+    Ok(load(files.as_ref(), &LoadOptions { threads, arithmetic, ..LoadOptions::default() }, &|_, _| ())?)
+}
+
+fn speed(model: &str, threads: usize, arithmetic: Arithmetic) -> Result<Value, Failure> {
+    let begun = Instant::now();
+    let loaded = open(model, threads, arithmetic)?;
+    let load_seconds = begun.elapsed().as_secs_f64();
+    let machine = loaded.machine();
+    let engine = EngineHandle::spawn(loaded, Limits::default())?;
+    // Once before, as llama-bench does.
+    timed(&engine, tokens(&engine, 512, 1), 1)?;
+    let (prefill, _) = timed(&engine, tokens(&engine, 512, 2), 1)?;
+    let (first, last) = timed(&engine, tokens(&engine, 1, 3), 129)?;
+    Ok(json!({
+        "instructions": machine.instructions, "load_seconds": load_seconds, "prefill": 512.0 / prefill,
+        "decode": 128.0 / (last - first), "resident_mib": resident(), "weights_mib": machine.weight_bytes >> 20,
+        "file_mib": std::fs::metadata(model).map_or(0, |file| file.len()) >> 20,
+    }))
+}
+
+fn streams(model: &str, threads: usize, count: usize, prompt: usize, answer: usize) -> Result<Value, Failure> {
+    let engine =
+        EngineHandle::spawn(open(model, threads, Arithmetic::Kernels)?, Limits { max_streams: count, queue: 0 })?;
+    let begun = Instant::now();
+    let running = (0..count).map(|index| {
+        let prompt = tokens(&engine, prompt, index as u64);
+        let request = GenerationRequest { ignores_end: true, ..GenerationRequest::greedy(prompt, answer) };
+        Ok(engine.submit(request)?)
+    });
+    let running = running.collect::<Result<Vec<Generation>, Failure>>()?;
+    let mut first: Vec<f64> = Vec::new();
+    std::thread::scope(|scope| {
+        let waiting: Vec<_> = running
+            .into_iter()
+            .map(|mut generation| {
+                scope.spawn(move || {
+                    let mut first = None;
+                    while generation.next_blocking().is_some() {
+                        first.get_or_insert_with(|| begun.elapsed().as_secs_f64());
+                    }
+                    first.unwrap_or(f64::NAN)
+                })
+            })
+            .collect();
+        first.extend(waiting.into_iter().map(|thread| thread.join().unwrap_or(f64::NAN)));
+    });
+    let seconds = begun.elapsed().as_secs_f64();
+    first.sort_by(f64::total_cmp);
+    let at = |share: f64| first[((count - 1) as f64 * share).round() as usize];
+    Ok(json!({
+        "tokens_per_second": (count * (prompt + answer)) as f64 / seconds, "seconds": seconds,
+        "answer_tokens_per_second": (count * answer) as f64 / seconds,
+        "first_token_median": at(0.5), "first_token_p95": at(0.95),
+    }))
+}
+
+fn greedy(model: &str, threads: usize, file: &str, count: usize) -> Result<Value, Failure> {
+    let engine = EngineHandle::spawn(open(model, threads, Arithmetic::Kernels)?, Limits { max_streams: 1, queue: 64 })?;
+    let mut answers = Vec::new();
+    for line in std::fs::read_to_string(file)?.lines() {
+        let prompt = engine.text().encode_completion(line)?;
+        let request =
+            GenerationRequest { ignores_end: true, logprobs: Some(2), ..GenerationRequest::greedy(prompt, count) };
+        answers.push(answer(engine.submit(request)?));
+    }
+    Ok(json!(answers))
+}
+
+fn perplexity(model: &str, threads: usize, file: &str, context: usize) -> Result<Value, Failure> {
+    let mut loaded = open(model, threads, Arithmetic::Kernels)?;
+    let tokens = loaded.text().encode(&std::fs::read_to_string(file)?)?;
+    let (mut total, mut count) = (0.0, 0);
+    for window in tokens.chunks_exact(context) {
+        let found = loaded.log_probabilities(window, context / 2)?;
+        total -= found.iter().sum::<f64>();
+        count += found.len();
+    }
+    Ok(json!({ "perplexity": (total / f64::from(u32::try_from(count)?)).exp(), "tokens": count }))
+}
+
+/// Seconds to the first event of an answer, and to its end.
+fn timed(engine: &EngineHandle, prompt: Vec<u32>, count: usize) -> Result<(f64, f64), Failure> {
+    let begun = Instant::now();
+    let request = GenerationRequest { ignores_end: true, ..GenerationRequest::greedy(prompt, count) };
+    let mut generation = engine.submit(request)?;
+    let mut first = None;
+    while generation.next_blocking().is_some() {
+        first.get_or_insert_with(|| begun.elapsed().as_secs_f64());
+    }
+    Ok((first.ok_or("the engine died")?, begun.elapsed().as_secs_f64()))
+}
+
+/// The text, and for each token where it ends and how far behind the second likeliest was, as the
+/// difference of logarithms.
+fn answer(mut generation: Generation) -> Value {
+    let (mut text, mut bytes, mut gaps) = (String::new(), 0, Vec::new());
+    while let Some(event) = generation.next_blocking() {
+        let Event::Text { text: piece, logprobs, .. } = event else { continue };
+        text.push_str(&piece);
+        for token in logprobs {
+            bytes += token.token.bytes.len();
+            if let [first, second] = &token.likeliest[..] {
+                gaps.push(json!([bytes, first.logprob - second.logprob]));
+            }
+        }
+    }
+    json!({ "text": text, "gaps": gaps })
+}
+
+/// Tokens without meaning, of which no two seeds share a beginning.
+fn tokens(engine: &EngineHandle, count: usize, seed: u64) -> Vec<u32> {
+    let vocabulary = engine.text().vocabulary().min(30_000) as u64;
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 33) % (vocabulary - 300)) as u32
+        })
+        .collect()
+}
+
+/// Resident memory of this process in MiB, where the system says it.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib >> 10)
+}
