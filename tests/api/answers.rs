@@ -40,6 +40,7 @@ async fn several_answers_are_numbered_and_counted_together() {
         (one["usage"]["prompt_tokens"].as_u64().unwrap(), one["usage"]["completion_tokens"].as_u64().unwrap());
     let usage = json!({
         "prompt_tokens": prompt, "completion_tokens": 3 * completion, "total_tokens": prompt + 3 * completion,
+        "prompt_tokens_details": { "cached_tokens": 0 },
     });
 
     let three: Value = application.post(CHAT, &asking(&json!({ "n": 3 }))).await.json().await.unwrap();
@@ -66,6 +67,24 @@ async fn several_answers_are_numbered_and_counted_together() {
     let two: Value = application.post("/v1/completions", &completions).await.json().await.unwrap();
     assert_eq!(two["choices"][1]["text"], "Good morning.");
     assert_eq!(two["choices"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_prompt_that_begins_like_an_earlier_one_says_how_much_was_remembered() {
+    let system = Blueprint::real().start().await;
+    let application = system.application().await;
+    let cached = async |question: &str| {
+        let body = json!({ "model": MODEL, "prompt": question, "max_tokens": 2 });
+        let answer: Value = application.post("/v1/completions", &body).await.json().await.unwrap();
+        let usage = &answer["usage"];
+        (usage["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap(), usage["prompt_tokens"].as_u64().unwrap())
+    };
+    let question = "the strongroom keeps a secret key and then a proof first ".repeat(6);
+    let (first, tokens) = cached(&question).await;
+    assert_eq!(first, 0);
+    let (second, _) = cached(&(question.clone() + "and then?")).await;
+    assert!(second > 0 && second % 32 == 0 && second <= tokens, "{second} of {tokens}");
+    assert_eq!(cached(&format!("but {question}")).await.0, 0);
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use strongroom_engine::{
-    Arithmetic, EngineHandle, Event, Generation, GenerationRequest, Limits, LoadOptions, Loaded, ModelFiles,
-    PlainDirectory, PlainFile, load,
+    Arithmetic, EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits, LoadOptions, Loaded,
+    ModelFiles, PlainDirectory, PlainFile, load,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -50,11 +50,13 @@ fn speed(model: &str, threads: usize, arithmetic: Arithmetic) -> Result<Value, F
     let engine = EngineHandle::spawn(loaded, Limits::default())?;
     // Once before, as llama-bench does.
     timed(&engine, tokens(&engine, 512, 1), 1)?;
-    let (prefill, _) = timed(&engine, tokens(&engine, 512, 2), 1)?;
-    let (first, last) = timed(&engine, tokens(&engine, 1, 3), 129)?;
+    let prefill = timed(&engine, tokens(&engine, 512, 2), 1)?;
+    // What one token costs is in both, and falls out.
+    let one = timed(&engine, tokens(&engine, 1, 3), 1)?;
+    let many = timed(&engine, tokens(&engine, 1, 3), 129)?;
     Ok(json!({
         "instructions": machine.instructions, "load_seconds": load_seconds, "prefill": 512.0 / prefill,
-        "decode": 128.0 / (last - first), "resident_mib": resident(), "weights_mib": machine.weight_bytes >> 20,
+        "decode": 128.0 / (many - one), "resident_mib": resident(), "weights_mib": machine.weight_bytes >> 20,
         "file_mib": std::fs::metadata(model).map_or(0, |file| file.len()) >> 20,
     }))
 }
@@ -119,16 +121,21 @@ fn perplexity(model: &str, threads: usize, file: &str, context: usize) -> Result
     Ok(json!({ "perplexity": (total / f64::from(u32::try_from(count)?)).exp(), "tokens": count }))
 }
 
-/// Seconds to the first event of an answer, and to its end.
-fn timed(engine: &EngineHandle, prompt: Vec<u32>, count: usize) -> Result<(f64, f64), Failure> {
+/// Seconds to the end of an answer. (Tokens that are no whole text say nothing before.)
+fn timed(engine: &EngineHandle, prompt: Vec<u32>, count: usize) -> Result<f64, Failure> {
     let begun = Instant::now();
     let request = GenerationRequest { ignores_end: true, ..GenerationRequest::greedy(prompt, count) };
     let mut generation = engine.submit(request)?;
-    let mut first = None;
-    while generation.next_blocking().is_some() {
-        first.get_or_insert_with(|| begun.elapsed().as_secs_f64());
+    while let Some(event) = generation.next_blocking() {
+        if let Event::Done { reason, .. } = event {
+            return if reason == FinishReason::Failed {
+                Err("the model failed".into())
+            } else {
+                Ok(begun.elapsed().as_secs_f64())
+            };
+        }
     }
-    Ok((first.ok_or("the engine died")?, begun.elapsed().as_secs_f64()))
+    Err("the engine died".into())
 }
 
 /// The text, and for each token where it ends and how far behind the second likeliest was, as the

@@ -196,7 +196,7 @@ impl Tile<'_> {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the level says that the processor has these instructions.
                 Level::Avx2(_) => unsafe { super::avx2::page(attention, heads, page, index * PAGE, &mut sums) },
-                Level::Portable => plain_page(attention, heads, page, index * PAGE, &mut sums),
+                _ => plain_page(attention, heads, page, index * PAGE, &mut sums),
             }
         }
         for (at, query) in range.enumerate() {

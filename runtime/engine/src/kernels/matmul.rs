@@ -194,7 +194,7 @@ fn integers<'a>(
                 unsafe { few(bits, scales, weights, factors, rows, out) }
             });
         }
-        Level::Portable => {
+        _ => {
             in_passes::<TOGETHER, Row<'a>>(panels, row, totals, |weights, factors, rows, out| {
                 portable::integers(bits, scales, weights, factors, rows, out);
             });
@@ -293,7 +293,7 @@ fn floats<'a>(
                 unsafe { few_floats(layout, weights, rows, out) }
             });
         }
-        Level::Portable => {
+        _ => {
             in_passes::<1, &[f32]>(panels, row, totals, |weights, _, rows, out| {
                 portable::floats(layout, weights, rows[0], &mut out[0]);
             });
