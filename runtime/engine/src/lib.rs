@@ -6,14 +6,18 @@
 //! ModelFiles ─► load ─┬─► TextModel: chat template ─► tokens, tokens ─► text
 //!                     └─► the transformer ─► EngineHandle::spawn ─► one thread, many streams
 //! submit(tokens) ─► Generation: Text, Text, …, Done
+//!
+//! ModelFiles ─► load_encoder ─► EncoderHandle::spawn ─► embed(texts) ─► a vector for each
 //! ```
 //!
-//! Read: GGUF (`qwen2`, `llama`) and safetensors (`config.json` of the same families).
+//! Read: GGUF (`qwen2`, `llama`) and safetensors (`config.json` of the same families); encoders (BERT) from
+//! safetensors.
 //! The files are taken as hostile: they are bounded and checked, and what is not understood is
 //! refused with its name. What a user writes never becomes a special token (`text/prompt.rs`).
 
 mod candle_model;
 mod config;
+mod encoder;
 mod engine;
 mod error;
 mod families;
@@ -30,10 +34,11 @@ mod text;
 mod tiny;
 mod weights;
 
+pub use encoder::{EncoderHandle, EncoderText, LoadedEncoder, is_encoder, load_encoder, tiny_encoder};
 pub use engine::{
     EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits, ScoredToken, TokenLogprobs,
 };
-pub use error::{ConstraintError, EngineError, SubmitError, TemplateError, TokenizeError};
+pub use error::{ConstraintError, EmbedError, EngineError, SubmitError, TemplateError, TokenizeError};
 pub use files::{MemoryFiles, ModelFile, ModelFiles, PlainDirectory, PlainFile, ReadSeek};
 pub use load::{Arithmetic, LoadOptions, Loaded, Machine, load};
 pub use scripted::{Gate, Script};
