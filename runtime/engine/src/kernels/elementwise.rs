@@ -160,10 +160,12 @@ pub(super) fn exp(x: f32) -> f32 {
     // Adding and taking away 1.5 × 2²³ rounds to the nearest integer on every target.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let rest = x - n * LN_2_HIGH - n * LN_2_LOW;
     let sum = EXP_TERMS[1..].iter().fold(EXP_TERMS[0], |sum, term| sum * rest + term);
-    sum * f32::from_bits(((n as i32 + 127) << 23).cast_unsigned())
+    // The lowest bits of `rounded` are those of n: shifted to where exponents are, with 127 added, they are 2ⁿ.
+    sum * f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23))
 }
 
 #[cfg(test)]

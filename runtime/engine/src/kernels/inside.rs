@@ -2,7 +2,8 @@
 //! many texts lie stacked, without any between them.
 //!
 //! Each text and head is a piece of work of its own. Its keys are turned first, so that the scores of 32
-//! positions grow side by side; then both products, with the keys and with the values, are one loop.
+//! positions grow side by side, and lie as an unpacked strip of a matrix does; values lie so anyway. Both
+//! products, with the keys and with the values, are then those of a strip.
 
 #![expect(unsafe_code, reason = "outputs interleave by head, and loops are compiled for the level that was found")]
 
@@ -10,13 +11,17 @@ use std::ops::Range;
 
 use super::Cpu;
 use super::elementwise::{at_each_level, exp};
+use super::layout::PANEL;
 use super::level::Level;
 use super::pool::Shards;
 
-/// Queries that are computed side by side.
-const TOGETHER: usize = 4;
+/// Queries that are computed side by side: as many as a tile of the products has.
+const TOGETHER: usize = 6;
 /// Columns that grow side by side: two of the widest registers.
-const COLUMNS: usize = 32;
+const COLUMNS: usize = 2 * PANEL;
+
+/// A line of a strip.
+type Line = [[f32; PANEL]; 2];
 
 /// Rows of several texts, of heads × width numbers each.
 pub(crate) struct Texts<'a> {
@@ -30,15 +35,15 @@ pub(crate) struct Texts<'a> {
 }
 
 /// The rows of one text and head, taken out of the stack.
-pub(crate) struct Head {
+struct Head {
     length: usize,
     width: usize,
     /// Row by row, times the factor of the scores.
     query: Vec<f32>,
-    /// Coordinate by coordinate, each filled up to whole [`COLUMNS`].
-    key: Vec<f32>,
-    /// Row by row, each filled up to whole [`COLUMNS`].
-    value: Vec<f32>,
+    /// A strip for every 32 positions, of a line for each coordinate.
+    key: Vec<Line>,
+    /// A strip for every 32 coordinates, of a line for each position.
+    value: Vec<Line>,
 }
 
 /// Attends from every row of every text to all rows of the same text, and writes to `out` in the same shape.
@@ -52,14 +57,12 @@ pub(crate) fn attend_inside(cpu: &mut Cpu, texts: &Texts<'_>, out: &mut [f32]) {
     cpu.pool.each(texts.rows.len() * texts.heads, &|index| {
         let (rows, head) = (&texts.rows[index / texts.heads], index % texts.heads);
         let taken = Head::take(texts, rows, head);
-        let mut attended = vec![0.0; taken.value.len()];
-        one_head(level, &taken, &mut attended);
-        let stride = width.next_multiple_of(COLUMNS);
-        for (row, attended) in rows.clone().zip(attended.chunks_exact(stride)) {
-            let start = row * row_width + head * width;
+        let row = |index: usize| {
+            let start = (rows.start + index) * row_width + head * width;
             // SAFETY: each row is of one text, and each text and head is given out once.
-            unsafe { out.part(start..start + width) }.copy_from_slice(&attended[..width]);
-        }
+            unsafe { out.part(start..start + width) }
+        };
+        taken.attend(level, &mut |index, attended| row(index).copy_from_slice(attended));
     });
 }
 
@@ -68,91 +71,113 @@ impl Head {
         let (length, width) = (rows.len(), texts.width);
         let place = |row: usize| (row * texts.heads + head) * width..(row * texts.heads + head + 1) * width;
         let scale = 1.0 / (width as f32).sqrt();
-        let query = rows.clone().flat_map(|row| texts.query[place(row)].iter().map(|number| number * scale)).collect();
-        let padded = length.next_multiple_of(COLUMNS);
-        let mut key = vec![0.0; width * padded];
-        let stride = width.next_multiple_of(COLUMNS);
-        let mut value = vec![0.0; length * stride];
+        let mut query = Vec::with_capacity(length * width);
+        let mut key = vec![Line::default(); length.div_ceil(COLUMNS) * width];
+        let mut value = vec![Line::default(); width.div_ceil(COLUMNS) * length];
         for (index, row) in rows.clone().enumerate() {
-            key[index..].iter_mut().step_by(padded).zip(&texts.key[place(row)]).for_each(|(to, from)| *to = *from);
-            value[index * stride..index * stride + width].copy_from_slice(&texts.value[place(row)]);
+            query.extend(texts.query[place(row)].iter().map(|number| number * scale));
+            let strip = &mut key[index / COLUMNS * width..][..width];
+            for (line, number) in strip.iter_mut().zip(&texts.key[place(row)]) {
+                line.as_flattened_mut()[index % COLUMNS] = *number;
+            }
+            let lines = value[index..].iter_mut().step_by(length);
+            for (line, numbers) in lines.zip(texts.value[place(row)].chunks(COLUMNS)) {
+                line.as_flattened_mut()[..numbers.len()].copy_from_slice(numbers);
+            }
         }
         Self { length, width, query, key, value }
+    }
+
+    /// Calls `put` with each row's number and the values, weighed for it.
+    fn attend(&self, level: Level, put: &mut dyn FnMut(usize, &[f32])) {
+        let Self { length, width, query, key, value } = self;
+        let padded = length.next_multiple_of(COLUMNS);
+        let mut scores = vec![0.0; TOGETHER * padded];
+        let mut attended = vec![0.0; TOGETHER * width.next_multiple_of(COLUMNS)];
+        for (tile, queries) in query.chunks(TOGETHER * width).enumerate() {
+            let count = queries.len() / width;
+            products(level, queries, *width, *width, key, &mut scores[..count * padded]);
+            let mut totals = [0.0; TOGETHER];
+            for (scores, total) in scores.chunks_exact_mut(padded).zip(&mut totals[..count]) {
+                soften(level, &mut scores[..*length], total);
+            }
+            let stride = width.next_multiple_of(COLUMNS);
+            let attended = &mut attended[..count * stride];
+            products(level, &scores[..count * padded], padded, *length, value, attended);
+            for ((index, row), total) in attended.chunks_exact_mut(stride).enumerate().zip(totals) {
+                let inverse = 1.0 / total;
+                row.iter_mut().for_each(|number| *number *= inverse);
+                put(tile * TOGETHER + index, &row[..*width]);
+            }
+        }
+    }
+}
+
+/// The products of up to [`TOGETHER`] rows with strips of `lines` lines each. Rows begin `stride` numbers apart;
+/// those of `out` have a place for every column of the strips.
+fn products(level: Level, rows: &[f32], stride: usize, lines: usize, strips: &[Line], out: &mut [f32]) {
+    let count = rows.len() / stride;
+    let mut taken: [&[f32]; TOGETHER] = [&[]; TOGETHER];
+    taken.iter_mut().zip(rows.chunks_exact(stride)).for_each(|(taken, row)| *taken = &row[..lines]);
+    let columns = out.len() / count;
+    for (index, strip) in strips.chunks_exact(lines).enumerate() {
+        let mut totals = [Line::default(); TOGETHER];
+        tile(level, strip, &taken[..count], &mut totals[..count]);
+        for (out, totals) in out.chunks_exact_mut(columns).zip(&totals) {
+            out[index * COLUMNS..(index + 1) * COLUMNS].copy_from_slice(totals.as_flattened());
+        }
+    }
+}
+
+/// Adds the products of a strip's lines with rows.
+fn tile(level: Level, strip: &[Line], rows: &[&[f32]], totals: &mut [Line]) {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the level says that the processor has these instructions.
+        Level::Avx512(_) => unsafe { super::avx512::tile_floats(strip, rows, totals) },
+        _ => plain_tile(level, strip, rows, totals),
     }
 }
 
 at_each_level! {
-    /// The values of a head, weighed for each query; rows are as wide as its values'.
-    fn one_head(head: &Head, out: &mut [f32]) {
-        let padded = head.length.next_multiple_of(COLUMNS);
-        let stride = head.width.next_multiple_of(COLUMNS);
-        let mut scores = vec![0.0; TOGETHER * padded];
-        for (tile, out) in out.chunks_mut(TOGETHER * stride).enumerate() {
-            // The last tile computes its last query several times over.
-            let rows: [&[f32]; TOGETHER] = std::array::from_fn(|at| {
-                let row = (tile * TOGETHER + at).min(head.length - 1);
-                &head.query[row * head.width..(row + 1) * head.width]
-            });
-            for column in (0..padded).step_by(COLUMNS) {
-                let sums = products(rows, &head.key, padded, column);
-                for (scores, sums) in scores.chunks_exact_mut(padded).zip(&sums) {
-                    scores[column..column + COLUMNS].copy_from_slice(sums);
+    /// The same in plain Rust.
+    fn plain_tile(strip: &[Line], rows: &[&[f32]], totals: &mut [Line]) {
+        for (row, total) in rows.iter().zip(totals) {
+            let mut sums = *total;
+            for (line, x) in strip.iter().zip(*row) {
+                for (sums, numbers) in sums.iter_mut().zip(line) {
+                    sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number * x);
                 }
             }
-            let mut inverse = [0.0; TOGETHER];
-            for (scores, inverse) in scores.chunks_exact_mut(padded).zip(&mut inverse) {
-                *inverse = 1.0 / soften(&mut scores[..head.length]);
-            }
-            let weights: [&[f32]; TOGETHER] = std::array::from_fn(|at| &scores[at * padded..][..head.length]);
-            for column in (0..stride).step_by(COLUMNS) {
-                let sums = products(weights, &head.value, stride, column);
-                for ((out, sums), inverse) in out.chunks_exact_mut(stride).zip(&sums).zip(inverse) {
-                    let out = &mut out[column..column + COLUMNS];
-                    out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum * inverse);
-                }
-            }
+            *total = sums;
         }
     }
 }
 
-/// Some columns of the products of rows with a matrix, whose lines are `stride` numbers long.
-#[inline(always)]
-fn products(rows: [&[f32]; TOGETHER], matrix: &[f32], stride: usize, column: usize) -> [[f32; COLUMNS]; TOGETHER] {
-    let mut sums = [[0f32; COLUMNS]; TOGETHER];
-    let count = rows[0].len();
-    let rows = rows.map(|row| &row[..count]);
-    for (index, line) in matrix.chunks_exact(stride).take(count).enumerate() {
-        let line = &line[column..column + COLUMNS];
-        for (sums, row) in sums.iter_mut().zip(&rows) {
-            let factor = row[index];
-            sums.iter_mut().zip(line).for_each(|(sum, number)| *sum += factor * number);
+at_each_level! {
+    /// Scores become weights, of which the largest is 1; `total` becomes their sum.
+    fn soften(scores: &mut [f32], total: &mut f32) {
+        let mut largest = [f32::NEG_INFINITY; COLUMNS];
+        let (chunks, rest) = scores.as_chunks_mut::<COLUMNS>();
+        for chunk in &*chunks {
+            for (largest, score) in largest.iter_mut().zip(chunk) {
+                *largest = if *score > *largest { *score } else { *largest };
+            }
         }
-    }
-    sums
-}
-
-/// Scores become weights, of which the largest is 1; returns their sum.
-#[inline(always)]
-fn soften(scores: &mut [f32]) -> f32 {
-    let mut largest = [f32::NEG_INFINITY; COLUMNS];
-    let (chunks, rest) = scores.as_chunks_mut::<COLUMNS>();
-    for chunk in &*chunks {
-        largest.iter_mut().zip(chunk).for_each(|(largest, score)| *largest = largest.max(*score));
-    }
-    let largest = largest.iter().chain(&*rest).fold(f32::NEG_INFINITY, |largest, &score| largest.max(score));
-    let mut sums = [0f32; COLUMNS];
-    for chunk in chunks {
-        for (sum, score) in sums.iter_mut().zip(chunk) {
+        let largest = largest.iter().chain(&*rest).fold(f32::NEG_INFINITY, |largest, &score| largest.max(score));
+        let mut sums = [0f32; COLUMNS];
+        for chunk in chunks {
+            for (sum, score) in sums.iter_mut().zip(chunk) {
+                *score = exp(*score - largest);
+                *sum += *score;
+            }
+        }
+        *total = sums.iter().sum();
+        for score in rest {
             *score = exp(*score - largest);
-            *sum += *score;
+            *total += *score;
         }
     }
-    let mut total: f32 = sums.iter().sum();
-    for score in rest {
-        *score = exp(*score - largest);
-        total += *score;
-    }
-    total
 }
 
 #[cfg(test)]
