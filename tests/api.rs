@@ -8,6 +8,7 @@ use strongroom_engine::{Gate, Limits, Script};
 
 mod answers;
 mod deadlines;
+mod embeddings;
 mod formats;
 mod tools;
 
@@ -198,8 +199,8 @@ async fn models_paths_and_methods_that_are_not_there() {
     assert_eq!(refusal(application.post("/v1/completions", &completion).await).await, unknown);
     assert_eq!(refusal(application.get("/v1/models/gpt-9").await).await, unknown);
 
-    let found = refusal(application.post("/v1/embeddings", &json!({})).await).await;
-    assert_eq!(found, (404, invalid("unknown_url", None, "no such endpoint: POST /v1/embeddings")));
+    let found = refusal(application.post("/v1/moderations", &json!({})).await).await;
+    assert_eq!(found, (404, invalid("unknown_url", None, "no such endpoint: POST /v1/moderations")));
     let found = refusal(application.get(CHAT).await).await;
     assert_eq!(found, (405, invalid("method_not_allowed", None, "/v1/chat/completions does not take GET")));
     let found = refusal(application.post("/v1/models", &json!({})).await).await;

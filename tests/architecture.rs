@@ -56,6 +56,7 @@ const UNSAFE_FILES: &[&str] = &[
     "runtime/engine/src/kernels/avx512/mod.rs",
     "runtime/engine/src/kernels/avx512/pairs.rs",
     "runtime/engine/src/kernels/elementwise.rs",
+    "runtime/engine/src/kernels/inside.rs",
     "runtime/engine/src/kernels/matmul.rs",
     "runtime/engine/src/kernels/pack.rs",
     "runtime/engine/src/kernels/pool.rs",

@@ -164,6 +164,7 @@ async fn completions_and_the_list_of_models() {
     let wanted = json!({
         "id": MODEL, "object": "model", "created": 0, "owned_by": "tenant",
         "strongroom_model_id": hex::encode(system.model_id), "strongroom_version": 1, "context_length": 4096,
+        "strongroom_endpoints": ["/v1/chat/completions", "/v1/completions"],
     });
     let models: Value = application.get("/v1/models").await.json().await.unwrap();
     assert_eq!(models, json!({ "object": "list", "data": [wanted] }));

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use strongroom_enclave_loader::release::ReleasedModel;
 use strongroom_enclave_loader::{SealedModel, SignedManifest, open_manifest};
-use strongroom_engine::{EngineHandle, LoadOptions, ModelFile, ModelFiles, ReadSeek};
+use strongroom_engine::{
+    EncoderHandle, EngineError, EngineHandle, Limits, LoadOptions, Machine, ModelFile, ModelFiles, ReadSeek,
+};
 
 use crate::config::{Config, ModelConfig};
 use crate::error::StartError;
@@ -24,7 +26,31 @@ pub(crate) struct ServedModel {
     /// The ids of the updates that were applied to it.
     pub(crate) updates: Vec<[u8; 32]>,
     /// The engine that holds it.
-    pub(crate) engine: EngineHandle,
+    pub(crate) engine: Engine,
+}
+
+/// What a model does.
+pub(crate) enum Engine {
+    /// It goes on with a text, token by token.
+    Writes(EngineHandle),
+    /// It makes a vector of a text.
+    Embeds(EncoderHandle),
+}
+
+impl Engine {
+    /// Ends all work and waits until the memory was given back.
+    pub(crate) async fn stop(&self) {
+        match self {
+            Self::Writes(engine) => {
+                engine.stop();
+                engine.stopped().await;
+            }
+            Self::Embeds(engine) => {
+                engine.stop();
+                engine.stopped().await;
+            }
+        }
+    }
 }
 
 impl ServedModel {
@@ -96,7 +122,8 @@ pub(crate) fn load(
     let files = SealedFiles(manifests.unlock(name, released)?);
     let options = LoadOptions { threads: config.threads, ..LoadOptions::default() };
     let progress = |done, total| events(&Event::Loading { model: name.to_owned(), done, total });
-    let loaded = strongroom_engine::load(&files, &options, &progress).map_err(|source| {
+    let limits = Limits { max_streams: config.max_streams, queue: config.queue };
+    let (engine, machine) = spawn(&files, &options, limits, &progress).map_err(|source| {
         // A chunk that does not authenticate reaches the engine as a read error; its
         // cause is the sealed model, not the model inside.
         match files.0.iter().find_map(SealedModel::take_failure) {
@@ -104,13 +131,9 @@ pub(crate) fn load(
             None => StartError::Engine { model: name.to_owned(), source },
         }
     })?;
-    let machine = loaded.machine();
     if config.strict && !machine.is_locked {
         return Err(StartError::NotLocked(name.to_owned(), machine.weight_bytes >> 20));
     }
-    let limits = strongroom_engine::Limits { max_streams: config.max_streams, queue: config.queue };
-    let engine =
-        EngineHandle::spawn(loaded, limits).map_err(|source| StartError::Engine { model: name.to_owned(), source })?;
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     events(&Event::Loaded {
         model: name.to_owned(),
@@ -122,6 +145,23 @@ pub(crate) fn load(
         threads: machine.threads,
     });
     Ok(ServedModel { name: name.to_owned(), id, version, updates, engine })
+}
+
+/// Loads a model of either kind, and starts its engine.
+fn spawn(
+    files: &dyn ModelFiles,
+    options: &LoadOptions,
+    limits: Limits,
+    progress: &dyn Fn(u64, u64),
+) -> Result<(Engine, Machine), EngineError> {
+    if strongroom_engine::is_encoder(files)? {
+        let loaded = strongroom_engine::load_encoder(files, options, progress)?;
+        let machine = loaded.machine();
+        return Ok((Engine::Embeds(EncoderHandle::spawn(loaded, limits)?), machine));
+    }
+    let loaded = strongroom_engine::load(files, options, progress)?;
+    let machine = loaded.machine();
+    Ok((Engine::Writes(EngineHandle::spawn(loaded, limits)?), machine))
 }
 
 /// The files inside a sealed model and its updates, as the engine reads them: of several with one path,

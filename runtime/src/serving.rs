@@ -71,8 +71,7 @@ impl Served {
     /// caches, which hold what clients said, are zeroed before.
     pub(crate) async fn unload(&self) {
         for model in &self.models {
-            model.engine.stop();
-            model.engine.stopped().await;
+            model.engine.stop().await;
         }
     }
 }

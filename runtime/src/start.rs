@@ -25,7 +25,7 @@ use crate::gateway;
 use crate::instance::Instance;
 use crate::keeper::{Keeper, KeeperHandle, UnderWay};
 use crate::metrics::Metrics;
-use crate::model::{self, Manifests, ServedModel};
+use crate::model::{self, Engine, Manifests, ServedModel};
 use crate::plugins::Pipeline;
 use crate::release::{Asking, Granted, Releaser};
 use crate::serving::{Served, Serving};
@@ -235,7 +235,7 @@ fn scripted(
     manifests.unlock(&name, keys)?;
     let engine =
         EngineHandle::scripted(script()).map_err(|source| StartError::Engine { model: name.clone(), source })?;
-    Ok(ServedModel { name, id, version, updates, engine })
+    Ok(ServedModel { name, id, version, updates, engine: Engine::Writes(engine) })
 }
 
 fn wanted(manifest: &SignedManifest) -> WantedModel {

@@ -23,10 +23,32 @@ pub(crate) fn request_filter(data: &str, body: &str) -> Vec<u8> {
         r#"(func (export "strongroom:plugin/request-hook@0.1.0#on-request")
              (param i32) (param i32) (param i32) (param i32) (result i32) {body})"#
     );
+    component("request-filter", data, &hook)
+}
+
+/// A filter of answers whose hook runs `body`.
+pub(crate) fn response_filter(body: &str) -> Vec<u8> {
+    let hook = format!(
+        r#"(func (export "strongroom:plugin/response-hook@0.1.0#on-response")
+             (param i32) (param i32) (result i32) {body})"#
+    );
+    component("response-filter", "", &hook)
+}
+
+/// A filter that leaves nothing of a request.
+pub(crate) fn empties() -> Vec<u8> {
+    let body = "(i32.store (i32.const 16) (i32.const 0))
+                (i32.store (i32.const 20) (i32.const 64))
+                (i32.store (i32.const 24) (i32.const 0))
+                (i32.const 16)";
+    request_filter("", body)
+}
+
+fn component(world: &str, data: &str, hook: &str) -> Vec<u8> {
     let mut module = wat::parse_str(format!("(module {RUNTIME} {data} {hook})")).unwrap();
     let mut resolve = Resolve::default();
     let package = resolve.push_str("plugin.wit", WIT).unwrap();
-    let world = resolve.select_world(&[package], Some("request-filter")).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }

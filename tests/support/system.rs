@@ -38,6 +38,9 @@ pub(crate) const MODEL: &str = "tiny";
 /// The name that an update is sealed with.
 pub(crate) const UPDATE: &str = "tiny-update";
 
+/// What the encoder of [`Blueprint::encoder`] is made from.
+pub(crate) const ENCODER: u64 = 5;
+
 /// How a system is to be.
 pub(crate) struct Blueprint {
     deployment: &'static str,
@@ -83,6 +86,11 @@ impl Blueprint {
     pub(crate) fn real() -> Self {
         let files = vec![("tiny.gguf", strongroom_engine::tiny_model(7))];
         Self { files, ..Self::plain() }
+    }
+
+    /// With the real engine on a small encoder made here.
+    pub(crate) fn encoder() -> Self {
+        Self { files: strongroom_engine::tiny_encoder(ENCODER), ..Self::plain() }
     }
 
     fn plain() -> Self {
@@ -402,7 +410,9 @@ fn seal_update(files: &[(&str, Vec<u8>)], sealed: &Path, publisher: &SigningKey,
 fn seal(files: &[(&str, Vec<u8>)], sealed: &Path, publisher: &SigningKey, broker: &Broker) {
     let plain = tempfile::tempdir().unwrap();
     for (name, content) in files {
-        std::fs::write(plain.path().join(name), content).unwrap();
+        let path = plain.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
     }
     let options = SealOptions::new(MODEL, 1, Environment::Development, publisher, broker.deposit_key());
     strongroom_enclave_loader::seal(plain.path(), sealed, &options, &|_| {}).unwrap();

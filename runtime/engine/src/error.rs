@@ -137,6 +137,40 @@ pub enum SubmitError {
     Stopped,
 }
 
+/// Why texts were not embedded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EmbedError {
+    /// A text has more tokens than the model takes. Nothing is ever cut off in silence.
+    #[error("a text has {tokens} tokens, the limit is {limit}")]
+    TooLong {
+        /// Tokens of the text, those around it included.
+        tokens: usize,
+        /// Tokens that a text may have, those included.
+        limit: usize,
+    },
+    /// A text has no token at all.
+    #[error("a text has no tokens")]
+    Empty,
+    /// A number names no token, or one that no text has.
+    #[error("{token} is no token that a text may have")]
+    Token {
+        /// The number.
+        token: u32,
+    },
+    /// Every place is taken: try again later.
+    #[error("all {places} places are taken")]
+    Busy {
+        /// Requests that run or wait.
+        places: usize,
+    },
+    /// The model computed something that is not a number.
+    #[error("the model computed no finite embedding")]
+    NotFinite,
+    /// The engine was stopped, or its thread died.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
 /// Why an answer cannot be held to a JSON schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConstraintError {

@@ -32,29 +32,40 @@ pub trait ModelFiles: Send + Sync {
     fn open(&self, path: &str) -> io::Result<Box<dyn ReadSeek>>;
 }
 
-/// The plain files of one directory (not of those below it), for tests and tools.
+/// The plain files of one directory and of those right below it, for tests and tools.
 #[derive(Debug, Clone)]
 pub struct PlainDirectory(pub PathBuf);
 
 impl ModelFiles for PlainDirectory {
     fn files(&self) -> Vec<ModelFile> {
-        let Ok(entries) = std::fs::read_dir(&self.0) else { return Vec::new() };
-        entries
-            .flatten()
-            .filter_map(|entry| {
-                let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-                Some(ModelFile { path: entry.file_name().into_string().ok()?, len: metadata.len() })
-            })
-            .collect()
+        let mut files = Vec::new();
+        for entry in entries(&self.0) {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_file() => files.push(ModelFile { path: name, len: metadata.len() }),
+                Ok(metadata) if metadata.is_dir() => files.extend(entries(&entry.path()).filter_map(|below| {
+                    let metadata = below.metadata().ok().filter(std::fs::Metadata::is_file)?;
+                    let path = format!("{name}/{}", below.file_name().to_str()?);
+                    Some(ModelFile { path, len: metadata.len() })
+                })),
+                _ => {}
+            }
+        }
+        files
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn ReadSeek>> {
-        // A name with a separator could leave the directory.
-        if Path::new(path).file_name().and_then(|name| name.to_str()) != Some(path) {
+        // A part that is no plain name could leave the directory.
+        let is_plain = |part: &str| Path::new(part).file_name().and_then(|name| name.to_str()) == Some(part);
+        if path.split('/').count() > 2 || !path.split('/').all(is_plain) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file name"));
         }
         Ok(Box::new(File::open(self.0.join(path))?))
     }
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = std::fs::DirEntry> {
+    std::fs::read_dir(directory).into_iter().flatten().flatten()
 }
 
 /// One plain file, for tests and tools.
@@ -139,7 +150,7 @@ mod tests {
     #[test]
     fn a_directory_cannot_be_left() {
         let files = PlainDirectory(std::env::temp_dir());
-        for path in ["../etc/passwd", "/etc/passwd", "a/b", "..", ""] {
+        for path in ["../etc/passwd", "/etc/passwd", "a/../b", "a/..", "a//b", "a/b/c", "./a", "..", ""] {
             assert!(files.open(path).is_err(), "{path}");
         }
     }

@@ -6,9 +6,12 @@
 //! ModelFiles ─► load ─┬─► TextModel: chat template ─► tokens, tokens ─► text
 //!                     └─► the transformer ─► EngineHandle::spawn ─► one thread, many streams
 //! submit(tokens) ─► Generation: Text, Text, …, Done
+//!
+//! ModelFiles ─► load_encoder ─► EncoderHandle::spawn ─► embed(texts) ─► a vector for each
 //! ```
 //!
-//! Read: GGUF and safetensors (`config.json`) of the families in `families/`. Weights are packed once, as
+//! Read: GGUF and safetensors (`config.json`) of the families in `families/`, and encoders (BERT) from
+//! safetensors. Weights are packed once, as
 //! they come, into one locked arena for the kernels in `kernels/`, the only `unsafe` code here; candle
 //! computes the same from the same files, as a reference, and slower.
 //! The files are taken as hostile: they are bounded and checked, and what is not understood is
@@ -16,6 +19,7 @@
 
 mod candle_model;
 mod config;
+mod encoder;
 mod engine;
 mod error;
 mod families;
@@ -33,10 +37,11 @@ mod text;
 mod tiny;
 mod weights;
 
+pub use encoder::{EncoderHandle, EncoderText, LoadedEncoder, is_encoder, load_encoder, tiny_encoder};
 pub use engine::{
     EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits, ScoredToken, TokenLogprobs,
 };
-pub use error::{ConstraintError, EngineError, SubmitError, TemplateError, TokenizeError};
+pub use error::{ConstraintError, EmbedError, EngineError, SubmitError, TemplateError, TokenizeError};
 pub use files::{MemoryFiles, ModelFile, ModelFiles, PlainDirectory, PlainFile, ReadSeek};
 pub use load::{Arithmetic, LoadOptions, Loaded, Machine, load};
 pub use scripted::{Gate, Script};

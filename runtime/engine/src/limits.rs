@@ -94,3 +94,17 @@ pub(crate) const LEXER_STATES: usize = 10_000;
 pub(crate) const STEP_FUEL: u64 = 100_000;
 /// The same in items of the parser: some 20,000 a millisecond.
 pub(crate) const GRAMMAR_ITEMS: usize = 25_000;
+
+/// Positions that an encoder may have; BERT has 512.
+pub(crate) const ENCODER_POSITIONS: u64 = 8192;
+/// Numbers that an encoder computes for one row at a time, in all its buffers: a file of few bytes must not
+/// make a step cost gigabytes. BERT's large model has 10,240.
+pub(crate) const ENCODER_ROW: usize = 1 << 16;
+/// Kinds of segments that an encoder tells apart; BERT has two.
+pub(crate) const SEGMENT_KINDS: u64 = 256;
+/// Rows (tokens) of an encoder's step, unless one text alone has more: whole strips of the products'.
+pub(crate) const ENCODER_ROWS: usize = 1080;
+/// Characters of a word that a tokenizer may look for pieces in; files in use say 100.
+pub(crate) const WORD_CHARACTERS: u64 = 1000;
+/// Special tokens around each text; BERT has one in front and one behind.
+pub(crate) const AROUND: usize = 16;

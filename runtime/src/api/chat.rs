@@ -34,6 +34,7 @@ pub(super) async fn create(
     request.common.check(&request.other)?;
     let served = app.serving.now().ok_or_else(ApiError::loading)?;
     let model = identity::model_of(&served, &request.model)?;
+    let writer = identity::writer_of(model)?;
     let logprobs = logprobs(&request)?;
     let ChatRequest { messages, tools, tool_choice, parallel_tool_calls, response_format, common, .. } = request;
     let schema = response_format.map(ResponseFormat::schema).transpose()?.flatten();
@@ -41,7 +42,7 @@ pub(super) async fn create(
     let steered = schema.is_some() || !conversation.tools.is_empty();
     extraction::check(&app, logprobs, "top_logprobs", &common, steered, &served.plugins)?;
 
-    let (plugins, text) = (served.plugins.clone(), model.engine.text().clone());
+    let (plugins, text) = (served.plugins.clone(), writer.text().clone());
     let chat = plugin::ChatRequest { model: request.model, messages: conversation.into_plugins() };
     let prepared = generate::off_executor(move || {
         let conversation = Conversation::from_plugins(plugins.on_request(chat)?.messages)?;

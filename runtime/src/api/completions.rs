@@ -30,9 +30,10 @@ pub(super) async fn create(
     request.common.check(&request.other)?;
     let served = app.serving.now().ok_or_else(ApiError::loading)?;
     let model = identity::model_of(&served, &request.model)?;
+    let writer = identity::writer_of(model)?;
     extraction::check(&app, request.logprobs, "logprobs", &request.common, false, &served.plugins)?;
 
-    let (plugins, text) = (served.plugins.clone(), model.engine.text().clone());
+    let (plugins, text) = (served.plugins.clone(), writer.text().clone());
     // Plugins see the prompt as the one message of a user.
     let message = plugin::Message { role: "user".into(), content: request.prompt };
     let chat = plugin::ChatRequest { model: request.model, messages: vec![message] };

@@ -57,6 +57,12 @@ impl ApiError {
         Self { param: Some("model".into()), ..error }
     }
 
+    /// The model does something else.
+    pub(crate) fn wrong_endpoint(name: &str, endpoints: &[&str]) -> Self {
+        let message = format!("the model `{name}` does not answer this; it answers {}", endpoints.join(", "));
+        Self::invalid("model_not_supported", Some("model"), message)
+    }
+
     pub(crate) fn no_route(method: &str, path: &str) -> Self {
         let message = format!("no such endpoint: {method} {path}");
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", message)

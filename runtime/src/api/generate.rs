@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::App;
 use super::deadline::Deadline;
 use super::error::ApiError;
-use super::identity::Tenant;
+use super::identity::{self, Tenant};
 use super::openai::{Common, PromptTokens, Usage};
 use super::receipts::{Facts, ReceiptSlot};
 use crate::model::ServedModel;
@@ -80,7 +80,8 @@ pub(super) fn begin(
     slot: ReceiptSlot,
 ) -> Result<Running, ApiError> {
     let Task { prompt, parameter, logprobs, constraint, deadline, tenant } = task;
-    let limit = model.engine.text().context_length();
+    let engine = identity::writer_of(model)?;
+    let limit = engine.text().context_length();
     let room = limit.saturating_sub(prompt.len());
     let asked = common.max_completion_tokens.or(common.max_tokens).unwrap_or(app.default_max_tokens);
     let request = GenerationRequest {
@@ -89,7 +90,7 @@ pub(super) fn begin(
         owner: Some(tenant.0),
         ..common.request(prompt, asked.min(room.max(1)))?
     };
-    let generation = model.engine.submit(request).map_err(|error| match error {
+    let generation = engine.submit(request).map_err(|error| match error {
         SubmitError::Busy { .. } => ApiError::busy(),
         SubmitError::Stopped => ApiError::loading(),
         SubmitError::PromptTooLong { tokens, limit } => ApiError::invalid(

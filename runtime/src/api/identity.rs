@@ -6,9 +6,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
+use strongroom_engine::{EncoderHandle, EngineHandle};
+
 use super::App;
 use super::error::ApiError;
-use crate::model::ServedModel;
+use crate::model::{Engine, ServedModel};
 use crate::serving::Served;
 
 /// A tenant by the name that the broker's credentials give it. Only an API key makes one: shares of the
@@ -29,6 +31,33 @@ pub(super) fn model_of<'a>(served: &'a Served, name: &str) -> Result<&'a ServedM
     served.models.iter().find(|model| model.name == name).ok_or_else(|| ApiError::model_not_found(name, &known))
 }
 
+/// The engine of a model that writes.
+pub(super) fn writer_of(model: &ServedModel) -> Result<&EngineHandle, ApiError> {
+    match &model.engine {
+        Engine::Writes(engine) => Ok(engine),
+        Engine::Embeds(_) => Err(ApiError::wrong_endpoint(&model.name, &endpoints(model))),
+    }
+}
+
+/// The engine of a model that embeds.
+pub(super) fn encoder_of(model: &ServedModel) -> Result<&EncoderHandle, ApiError> {
+    match &model.engine {
+        Engine::Embeds(engine) => Ok(engine),
+        Engine::Writes(_) => Err(ApiError::wrong_endpoint(&model.name, &endpoints(model))),
+    }
+}
+
+/// What a model answers.
+fn endpoints(model: &ServedModel) -> Vec<&'static str> {
+    match &model.engine {
+        Engine::Writes(engine) if engine.text().has_chat_template() => {
+            vec!["/v1/chat/completions", "/v1/completions"]
+        }
+        Engine::Writes(_) => vec!["/v1/completions"],
+        Engine::Embeds(_) => vec!["/v1/embeddings"],
+    }
+}
+
 /// `GET /v1/models`.
 pub(super) async fn models(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     let served = app.serving.now().ok_or_else(ApiError::loading)?;
@@ -43,13 +72,22 @@ pub(super) async fn model(State(app): State<App>, Path(name): Path<String>) -> R
 }
 
 fn describe(model: &ServedModel) -> Value {
-    json!({
+    let (context, dimensions) = match &model.engine {
+        Engine::Writes(engine) => (engine.text().context_length(), None),
+        Engine::Embeds(engine) => (engine.text().context_length(), Some(engine.text().dimensions())),
+    };
+    let mut described = json!({
         "id": model.name,
         "object": "model",
         "created": 0,
         "owned_by": "tenant",
         "strongroom_model_id": hex::encode(model.id),
         "strongroom_version": model.version,
-        "context_length": model.engine.text().context_length(),
-    })
+        "strongroom_endpoints": endpoints(model),
+        "context_length": context,
+    });
+    if let Some(dimensions) = dimensions {
+        described["dimensions"] = dimensions.into();
+    }
+    described
 }

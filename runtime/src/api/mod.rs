@@ -5,6 +5,7 @@ mod chat;
 mod completions;
 mod conversation;
 mod deadline;
+mod embeddings;
 pub(crate) mod error;
 mod extraction;
 mod format;
@@ -87,6 +88,7 @@ impl App {
         Router::new()
             .route("/v1/chat/completions", post(chat::create))
             .route("/v1/completions", post(completions::create))
+            .route("/v1/embeddings", post(embeddings::create))
             .route("/v1/models", get(identity::models))
             .route("/v1/models/{name}", get(identity::model))
             .fallback(no_route)

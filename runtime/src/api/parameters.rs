@@ -17,10 +17,7 @@ const BIASES_MAX: usize = 1024;
 impl Common {
     /// Refuses what is out of range or not served.
     pub(super) fn check(&self, other: &Map<String, Value>) -> Result<(), ApiError> {
-        if let Some((name, _)) = other.iter().find(|(_, value)| means_something(value)) {
-            let message = format!("the parameter `{name}` is not served; leave it out");
-            return Err(ApiError::invalid("unsupported_parameter", Some(name), message));
-        }
+        refuse_unknown(other)?;
         range("temperature", self.temperature, 0.0, 2.0)?;
         range("top_p", self.top_p, 0.0, 1.0)?;
         range("min_p", self.min_p, 0.0, 1.0)?;
@@ -91,6 +88,17 @@ impl Common {
             return Err(ApiError::invalid("invalid_value", Some("stop"), message));
         }
         Ok(stops)
+    }
+}
+
+/// Refuses parameters that nothing here knows.
+pub(super) fn refuse_unknown(other: &Map<String, Value>) -> Result<(), ApiError> {
+    match other.iter().find(|(_, value)| means_something(value)) {
+        Some((name, _)) => {
+            let message = format!("the parameter `{name}` is not served; leave it out");
+            Err(ApiError::invalid("unsupported_parameter", Some(name), message))
+        }
+        None => Ok(()),
     }
 }
 

@@ -30,6 +30,7 @@ macro_rules! at_each_level {
         }
     };
 }
+pub(super) use at_each_level;
 
 at_each_level! {
     /// `sum += other`.
@@ -51,6 +52,36 @@ at_each_level! {
         let mean = (sums.iter().sum::<f32>() + rest) / row.len() as f32;
         let scale = 1.0 / (mean + epsilon).sqrt();
         row.iter_mut().zip(weights).for_each(|(x, weight)| *x *= scale * weight);
+    }
+}
+
+at_each_level! {
+    /// A row brought to mean 0 and variance 1, times the weights, plus the biases (Ba, Kiros and Hinton,
+    /// "Layer normalization", 2016).
+    fn layer_normalize(row: &mut [f32], weights: &[f32], biases: &[f32], epsilon: f32) {
+        let count = row.len() as f32;
+        let mean = sum_of(row, |x| x) / count;
+        // The second pass is what keeps a small variance about a large mean right.
+        let variance = sum_of(row, |x| (x - mean) * (x - mean)) / count;
+        let scale = 1.0 / (variance + epsilon).sqrt();
+        for (x, (weight, bias)) in row.iter_mut().zip(weights.iter().zip(biases)) {
+            *x = (*x - mean) * scale * weight + bias;
+        }
+    }
+}
+
+at_each_level! {
+    /// `x = gelu(x)`, with `gelu(x) = x/2 (1 + erf(x/√2))` itself rather than the approximation by tanh. The
+    /// error function is Abramowitz and Stegun's 7.1.26, right to 1.5 × 10⁻⁷.
+    fn gelu(row: &mut [f32]) {
+        for x in row {
+            let size = x.abs();
+            let t = 1.0 / (1.0 + ERF_SLOPE * std::f32::consts::FRAC_1_SQRT_2 * size);
+            let sum = ERF_TERMS[1..].iter().fold(ERF_TERMS[0], |sum, term| sum * t + term) * t;
+            // The share of a normal distribution that lies beyond ±x on one side.
+            let beyond = 0.5 * sum * exp(-0.5 * size * size);
+            *x = x.max(0.0) - size * beyond;
+        }
     }
 }
 
@@ -102,6 +133,21 @@ at_each_level! {
     }
 }
 
+/// The sum of what `of` makes of each number, in as many lanes as the widest registers have.
+#[inline(always)]
+fn sum_of(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    let mut sums = [0f32; 32];
+    let (chunks, rest) = row.as_chunks::<32>();
+    for chunk in chunks {
+        sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += of(*x));
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|x| of(*x)).sum::<f32>()
+}
+
+/// The slope and the terms of 7.1.26, the highest power first.
+const ERF_SLOPE: f32 = 0.327_591_1;
+const ERF_TERMS: [f32; 5] = [1.061_405_4, -1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6];
+
 /// The upper and lower part of the logarithm of 2: multiples of the upper one are exact.
 pub(super) const LN_2_HIGH: f32 = 0.693_359_4;
 pub(super) const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -114,10 +160,12 @@ pub(super) fn exp(x: f32) -> f32 {
     // Adding and taking away 1.5 × 2²³ rounds to the nearest integer on every target.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let rest = x - n * LN_2_HIGH - n * LN_2_LOW;
     let sum = EXP_TERMS[1..].iter().fold(EXP_TERMS[0], |sum, term| sum * rest + term);
-    sum * f32::from_bits(((n as i32 + 127) << 23).cast_unsigned())
+    // The lowest bits of `rounded` are those of n: shifted to where exponents are, with 127 added, they are 2ⁿ.
+    sum * f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23))
 }
 
 #[cfg(test)]
@@ -147,6 +195,49 @@ mod tests {
                 assert!((f64::from(silu) - wanted).abs() < 1e-5, "silu {x}");
                 let tanh = ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh();
                 assert!((f64::from(gelu) - x * (1.0 + tanh)).abs() < 1e-5, "gelu {x}");
+            }
+        }
+    }
+
+    /// The error function by its series (7.1.6), in double precision.
+    fn erf(x: f64) -> f64 {
+        let (mut term, mut sum) = (x, x);
+        for n in 1..200 {
+            term *= 2.0 * x * x / f64::from(2 * n + 1);
+            sum += term;
+        }
+        2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() * sum
+    }
+
+    #[test]
+    fn gelu_is_right_to_a_millionth() {
+        let numbers: Vec<f32> = (-6000..=6000).map(|step| step as f32 / 1000.0).collect();
+        for level in Level::all() {
+            let mut found = numbers.clone();
+            gelu(level, &mut found);
+            for (x, found) in numbers.iter().map(|&x| f64::from(x)).zip(found) {
+                let wanted = x / 2.0 * (1.0 + erf(x / std::f64::consts::SQRT_2));
+                assert!((f64::from(found) - wanted).abs() < 1e-6, "{x}: {found}, wanted {wanted}");
+            }
+            let mut far = [-1e30, -100.0, 100.0, 1e30];
+            gelu(level, &mut far);
+            assert!(far[..2].iter().all(|x| x.abs() < 1e-30) && far[2..] == [100.0, 1e30], "{far:?}");
+        }
+    }
+
+    #[test]
+    fn a_normalised_row_has_the_mean_and_variance_that_it_should() {
+        // A mean that is large beside the deviation, and a length that is no multiple of the lanes.
+        let row: Vec<f32> = (0..77).map(|index| 1000.0 + (index * 37 % 77) as f32 / 10.0).collect();
+        let (weights, biases) = (vec![2.0; row.len()], vec![-1.0; row.len()]);
+        let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / row.len() as f64;
+        let variance = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / row.len() as f64;
+        for level in Level::all() {
+            let mut found = row.clone();
+            layer_normalize(level, &mut found, &weights, &biases, 1e-12);
+            for (x, found) in row.iter().zip(found) {
+                let wanted = 2.0 * (f64::from(*x) - mean) / variance.sqrt() - 1.0;
+                assert!((f64::from(found) - wanted).abs() < 2e-4, "{x}: {found}, wanted {wanted}");
             }
         }
     }

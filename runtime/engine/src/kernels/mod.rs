@@ -19,6 +19,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod elementwise;
+mod inside;
 mod layout;
 mod level;
 mod lookup;
@@ -33,7 +34,10 @@ mod tests;
 
 pub(crate) use arena::{Arena, ArenaBuilder, Halves};
 pub(crate) use attention::{Attention, HEAD_WIDTH, PAGE, Query, attend, store};
-pub(crate) use elementwise::{add, gelu_times, normalize, rotate_halves, rotate_pairs, silu_times};
+pub(crate) use elementwise::{
+    add, gelu, gelu_times, layer_normalize, normalize, rotate_halves, rotate_pairs, silu_times,
+};
+pub(crate) use inside::{Texts, attend_inside};
 pub(crate) use layout::{Layout, Matrix, PANEL};
 pub(crate) use level::Level;
 pub(crate) use lookup::lookup;

@@ -28,9 +28,10 @@ use tokenizer::Tokenizer;
 pub(crate) use alphabet::character;
 pub use constraint::Constraint;
 pub use decoder::Decoder;
-pub(crate) use source::{TextParts, from_gguf, from_json};
+pub(crate) use source::{TextParts, from_gguf, from_json, json_tokens};
+pub(crate) use tokenizer::Kind;
 #[cfg(test)]
-pub(crate) use tokenizer::{Kind, Method, Splitting, Vocabulary};
+pub(crate) use tokenizer::{Method, Splitting, Vocabulary};
 pub use tool_parser::{Said, ToolParser};
 pub use tools::{Tool, ToolCall, ToolFormat};
 

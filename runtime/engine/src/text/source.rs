@@ -264,7 +264,8 @@ fn json_splitting(pre_tokenizer: &Json) -> Result<Splitting, EngineError> {
     })
 }
 
-fn json_tokens(vocab: &Json, added: &Json) -> Result<Vec<(String, Kind)>, EngineError> {
+/// Tokens by number, from the vocabulary and the added tokens of a `tokenizer.json`.
+pub(crate) fn json_tokens(vocab: &Json, added: &Json) -> Result<Vec<(String, Kind)>, EngineError> {
     let vocab = vocab.as_object().ok_or_else(|| malformed("tokenizer.json has no vocabulary"))?;
     let added = added.as_array().map(Vec::as_slice).unwrap_or_default();
     // Numbers have gaps in some files. Room for a gap is paid for by tokens of the file.

@@ -82,7 +82,7 @@ impl<'a> SafetensorsWeights<'a> {
     }
 
     /// A matrix as the file has it; with what the adapter adds, in single precision.
-    pub(super) fn raw(&mut self, name: &str) -> Result<(GgmlDType, Bytes), EngineError> {
+    pub(crate) fn raw(&mut self, name: &str) -> Result<(GgmlDType, Bytes), EngineError> {
         if let Some(mut adapter) = self.adapter.take() {
             let applied = self.tensor(name).and_then(|matrix| adapter.apply(name, matrix));
             self.adapter = Some(adapter);
@@ -94,7 +94,7 @@ impl<'a> SafetensorsWeights<'a> {
         Ok((packing(dtype), bytes.into()))
     }
 
-    pub(super) fn matrices(&self) -> Vec<(GgmlDType, usize, usize)> {
+    pub(crate) fn matrices(&self) -> Vec<(GgmlDType, usize, usize)> {
         let matrix = |place: &Place| match *place.shape.as_slice() {
             // What an adapter is added to is kept in single precision.
             [rows, columns] if self.adapter.is_some() => Some((GgmlDType::F32, rows, columns)),
@@ -118,11 +118,11 @@ impl<'a> SafetensorsWeights<'a> {
         self.adapter.as_ref().map_or(Ok(()), |adapter| adapter.finish())
     }
 
-    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
         Some(&self.tensors.get(name)?.shape)
     }
 
-    pub(super) fn tensor(&mut self, name: &str) -> Result<Tensor, EngineError> {
+    pub(crate) fn tensor(&mut self, name: &str) -> Result<Tensor, EngineError> {
         let (bytes, dtype, shape) = self.read(name)?;
         dense(&bytes, dtype, &shape)
     }
@@ -183,6 +183,8 @@ fn read_header(
     }
     tensors
         .into_iter()
+        // 0, 1, 2 and so on, which older writers of encoders left in: nobody reads it.
+        .filter(|(name, info)| !(info.dtype == Dtype::I64 && name.ends_with("embeddings.position_ids")))
         .map(|(name, info)| {
             let (start, end) = info.data_offsets;
             let dtype = match info.dtype {
