@@ -75,7 +75,7 @@ impl Drop for Arena {
 }
 
 /// Memory of 16-bit numbers, zero at first, that is given out in parts. Whoever takes a part back wipes
-/// it: at the end nothing is left, and untouched pages stay untouched.
+/// it, so that untouched pages stay untouched.
 pub(crate) struct Halves(MmapMut);
 
 impl Halves {

@@ -84,10 +84,27 @@ impl PagePool {
         let holders = &mut self.holders[page as usize];
         *holders -= 1;
         if *holders == 0 {
-            let start = page as usize * self.page;
-            self.memory[start..start + self.page].fill(0);
+            self.wipe(page);
             self.free.push(page);
         }
+    }
+
+    fn wipe(&mut self, page: u32) {
+        let start = page as usize * self.page;
+        self.memory[start..start + self.page].fill(0);
+    }
+}
+
+/// What is remembered goes with the model: at the end of a lease, say.
+impl Drop for PagePool {
+    fn drop(&mut self) {
+        for page in 0..self.holders.len() {
+            if self.holders[page] > 0 {
+                self.wipe(page as u32);
+            }
+        }
+        // The compiler sees a use, so nothing is left out.
+        std::hint::black_box(&self.memory[..]);
     }
 }
 
