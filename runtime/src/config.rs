@@ -2,7 +2,7 @@
 //!
 //! `Config` is what the file and the flags mean together. Its digest goes into every
 //! epoch statement (protocol.md A11), so nothing else may change what the server does: it
-//! reads no environment variable (candle alone reads how many threads it may use), and an
+//! reads no environment variable, and an
 //! unknown field is an error.
 
 mod release;
@@ -36,6 +36,11 @@ const MAX_STREAMS: usize = 8;
 const QUEUE: usize = 32;
 /// The longest that an answer may be allowed to take, seconds.
 const ANSWER_SECONDS_MAX: u64 = 3_600;
+/// Positions of a sequence, at least and at most.
+const CONTEXT_MIN: usize = 16;
+const CONTEXT_MAX: usize = 1 << 20;
+/// MiB of keys and values at most.
+const CACHE_MIB_MAX: usize = 1 << 20;
 /// The likeliest tokens that may come with a log probability (protocol.md, threat 15).
 const TOP_LOGPROBS_MAX: usize = 5;
 /// Tokens of an answer when the request names no limit.
@@ -95,10 +100,17 @@ pub struct Config {
     /// Absent: none are given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_top_logprobs: Option<usize>,
-    /// Refuse to start where memory can be swapped or dumped.
+    /// Positions that a sequence may have, 16 to 1048576; a model trained for fewer keeps its own limit. Absent: 8192.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<usize>,
+    /// MiB that keys and values of all sequences of a model may take, 1 to 1048576; there is always room for one
+    /// whole context. Sequences beyond it wait, or are computed again. Absent: 2048.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_mib: Option<usize>,
+    /// Refuse to start where memory can be swapped or dumped, or where weights cannot be locked into it.
     #[serde(default)]
     pub strict: bool,
-    /// Threads that repack weights at load; 0 takes one a core.
+    /// Threads that compute, for each model; 0 takes one a core.
     #[serde(default)]
     pub threads: usize,
 }
@@ -238,6 +250,10 @@ impl Config {
         let likeliest = self.max_top_logprobs.unwrap_or(0);
         want("max_top_logprobs", &likeliest.to_string(), "0 to 5", likeliest <= TOP_LOGPROBS_MAX)?;
         want("max_streams", &self.max_streams.to_string(), "1 to 256", (1..=256).contains(&self.max_streams))?;
+        let context = self.context.unwrap_or(CONTEXT_MIN);
+        want("context", &context.to_string(), "16 to 1048576", (CONTEXT_MIN..=CONTEXT_MAX).contains(&context))?;
+        let mebibytes = self.cache_mib.unwrap_or(1);
+        want("cache_mib", &mebibytes.to_string(), "1 to 1048576", (1..=CACHE_MIB_MAX).contains(&mebibytes))?;
         if let Some(gpus) = &self.gpus {
             want("gpus.count", &gpus.count.to_string(), "1 to 16", (1..=16).contains(&gpus.count))?;
             want("gpus.switches", &gpus.switches.to_string(), "0 to 4", gpus.switches <= 4)?;
@@ -396,6 +412,10 @@ mod tests {
     fn values_out_of_range_say_what_is_wanted() {
         let error = Config::from_toml(&format!("epoch_seconds = 1\n{}", text())).unwrap_err();
         assert_eq!(error.to_string(), "configuration field `epoch_seconds`: 1 given, 60 to 3600 wanted");
+        for (line, wanted) in [("context = 4", "16 to 1048576"), ("cache_mib = 0", "1 to 1048576")] {
+            let error = Config::from_toml(&format!("{line}\n{}", text())).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{line}: {error}");
+        }
         let error = Config::from_toml(&text().replace("bank-prod", "Bank Prod")).unwrap_err().to_string();
         assert!(error.contains("lower-case DNS label"), "{error}");
     }

@@ -120,7 +120,7 @@ pub(crate) fn load(
     let (id, version) = (manifests.model.model_id(), manifests.model.version());
     let updates = manifests.updates.iter().map(SignedManifest::model_id).collect();
     let files = SealedFiles(manifests.unlock(name, released)?);
-    let options = LoadOptions { threads: config.threads, ..LoadOptions::default() };
+    let options = options(config);
     let progress = |done, total| events(&Event::Loading { model: name.to_owned(), done, total });
     let limits = Limits { max_streams: config.max_streams, queue: config.queue };
     let (engine, machine) = spawn(&files, &options, limits, &progress).map_err(|source| {
@@ -162,6 +162,17 @@ fn spawn(
     let loaded = strongroom_engine::load(files, options, progress)?;
     let machine = loaded.machine();
     Ok((Engine::Writes(EngineHandle::spawn(loaded, limits)?), machine))
+}
+
+/// How the configuration wants a model loaded.
+fn options(config: &Config) -> LoadOptions {
+    let usual = LoadOptions::default();
+    LoadOptions {
+        threads: config.threads,
+        max_context: config.context.unwrap_or(usual.max_context),
+        cache_bytes: config.cache_mib.map_or(usual.cache_bytes, |mebibytes| mebibytes << 20),
+        ..usual
+    }
 }
 
 /// The files inside a sealed model and its updates, as the engine reads them: of several with one path,
