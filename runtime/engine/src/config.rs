@@ -28,6 +28,27 @@ pub(crate) enum FrequencyScale {
     Llama3 { factor: f64, low: f64, high: f64, original: f64 },
 }
 
+impl FrequencyScale {
+    /// What becomes of a frequency.
+    fn of(self, frequency: f64) -> f64 {
+        match self {
+            Self::Plain => frequency,
+            Self::Linear(factor) => frequency / factor,
+            Self::Llama3 { factor, low, high, original } => {
+                let turns = original * frequency / std::f64::consts::TAU;
+                if turns > high {
+                    frequency
+                } else if turns < low {
+                    frequency / factor
+                } else {
+                    let smooth = (turns - low) / (high - low);
+                    (1.0 - smooth) * frequency / factor + smooth * frequency
+                }
+            }
+        }
+    }
+}
+
 /// The shape of a transformer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ModelConfig {
@@ -123,6 +144,18 @@ impl ModelConfig {
             context: config.max_position_embeddings,
         }
         .check(&Figures::Json(json))
+    }
+
+    /// How fast each pair of a head's coordinates turns, in radians a position; `factors` divide where a file
+    /// brings them.
+    pub(crate) fn frequencies(&self, base: f64, scale: FrequencyScale, factors: Option<&[f32]>) -> Vec<f64> {
+        (0..self.head_width / 2)
+            .map(|index| {
+                let plain = base.powf(-2.0 * index as f64 / self.head_width as f64);
+                let divisor = factors.and_then(|factors| factors.get(index)).map_or(1.0, |&factor| f64::from(factor));
+                scale.of(plain) / divisor
+            })
+            .collect()
     }
 
     /// Columns of the query matrix's result.
@@ -271,6 +304,15 @@ mod tests {
         let config = ModelConfig::from_json(&config()).unwrap();
         assert_eq!((config.head_width, config.kv_width(), config.context), (16, 32, 512));
         assert_eq!(config.rotation, Rotation::Halves);
+    }
+
+    #[test]
+    fn llama3_scaling_keeps_high_frequencies_and_divides_low_ones() {
+        let scale = FrequencyScale::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 8192.0 };
+        assert_eq!(scale.of(1.0), 1.0);
+        assert_eq!(scale.of(1e-6), 1e-6 / 8.0);
+        let middle = 2.5 * std::f64::consts::TAU / 8192.0;
+        assert!((scale.of(middle) - middle * (0.5 / 8.0 + 0.5)).abs() < 1e-12);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 use candle_nn::rotary_emb::{rope_i, rope_thd};
 
-use crate::config::{FrequencyScale, ModelConfig, Rotation};
+use crate::config::{ModelConfig, Rotation};
 use crate::weights::DEVICE;
 
 /// Cosines and sines of every position.
@@ -23,13 +23,7 @@ impl Rotary {
     /// For `positions` positions; `factors` divide the frequencies where a file brings them.
     pub(crate) fn new(config: &ModelConfig, positions: usize, factors: Option<&[f32]>) -> Result<Self> {
         let half = config.head_width / 2;
-        let frequencies: Vec<f64> = (0..half)
-            .map(|index| {
-                let plain = config.rotation_base.powf(-2.0 * index as f64 / config.head_width as f64);
-                let divisor = factors.and_then(|factors| factors.get(index)).map_or(1.0, |&factor| f64::from(factor));
-                scaled(plain, config.frequency_scale) / divisor
-            })
-            .collect();
+        let frequencies = config.frequencies(config.rotation_base, config.frequency_scale, factors);
         let mut cos = Vec::with_capacity(positions * half);
         let mut sin = Vec::with_capacity(positions * half);
         for position in 0..positions {
@@ -63,37 +57,5 @@ impl Rotary {
                 .contiguous()?,
         };
         rotated.squeeze(0)
-    }
-}
-
-fn scaled(frequency: f64, scale: FrequencyScale) -> f64 {
-    match scale {
-        FrequencyScale::Plain => frequency,
-        FrequencyScale::Linear(factor) => frequency / factor,
-        FrequencyScale::Llama3 { factor, low, high, original } => {
-            let turns = original * frequency / std::f64::consts::TAU;
-            if turns > high {
-                frequency
-            } else if turns < low {
-                frequency / factor
-            } else {
-                let smooth = (turns - low) / (high - low);
-                (1.0 - smooth) * frequency / factor + smooth * frequency
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn llama3_scaling_keeps_high_frequencies_and_divides_low_ones() {
-        let scale = FrequencyScale::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 8192.0 };
-        assert_eq!(scaled(1.0, scale), 1.0);
-        assert_eq!(scaled(1e-6, scale), 1e-6 / 8.0);
-        let middle = 2.5 * std::f64::consts::TAU / 8192.0;
-        assert!((scaled(middle, scale) - middle * (0.5 / 8.0 + 0.5)).abs() < 1e-12);
     }
 }

@@ -183,19 +183,11 @@ fn few_bits<const BITS: usize>(
     rows: &[Row<'_>],
     out: &mut [[f32; PANEL]],
 ) {
-    macro_rules! with {
-        ($m:literal) => {{
-            let (Some(rows), Some(out)) = (rows.first_chunk::<$m>(), out.first_chunk_mut::<$m>()) else { return };
-            few_rows::<BITS, $m>(form, weights, scales, rows, out);
-        }};
-    }
-    match rows.len() {
-        0 => {}
-        1 => with!(1),
-        2 => with!(2),
-        3 => with!(3),
-        _ => with!(4),
-    }
+    by_count!(rows, [1 2 3 | 4] => {
+        if let Some(out) = out.first_chunk_mut() {
+            few_rows::<BITS, _>(form, weights, scales, rows, out);
+        }
+    });
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -235,19 +227,11 @@ fn few_rows<const BITS: usize, const M: usize>(
 /// The products of a panel of floating-point numbers with up to four rows.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn few_floats(layout: Layout, weights: &[u8], rows: &[&[f32]], out: &mut [[f32; PANEL]]) {
-    macro_rules! with {
-        ($m:literal) => {{
-            let (Some(rows), Some(out)) = (rows.first_chunk::<$m>(), out.first_chunk_mut::<$m>()) else { return };
+    by_count!(rows, [1 2 3 | 4] => {
+        if let Some(out) = out.first_chunk_mut() {
             few_float_rows(layout, weights, rows, out);
-        }};
-    }
-    match rows.len() {
-        0 => {}
-        1 => with!(1),
-        2 => with!(2),
-        3 => with!(3),
-        _ => with!(4),
-    }
+        }
+    });
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]

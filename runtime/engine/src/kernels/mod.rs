@@ -12,6 +12,19 @@
 //! with few rows reads each panel once, unpacking in registers, and is bound by memory; one with
 //! many unpacks a strip of a panel into the first-level cache and uses it for all rows.
 
+/// Evaluates the body with `rows`, a slice, as an array of each of these lengths, for which code is
+/// compiled: as many as there are, and of more the first so many.
+#[cfg(target_arch = "x86_64")]
+macro_rules! by_count {
+    ($rows:ident, [$($count:literal)* | $most:literal] => $body:expr) => {
+        match $rows.len() {
+            0 => {}
+            $($count => if let Some($rows) = $rows.first_chunk::<$count>() { $body },)*
+            _ => if let Some($rows) = $rows.first_chunk::<$most>() { $body },
+        }
+    };
+}
+
 mod arena;
 mod attention;
 #[cfg(target_arch = "x86_64")]

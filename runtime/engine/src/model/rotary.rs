@@ -73,13 +73,7 @@ struct Angles {
 impl Rotary {
     /// `factors` divide the frequencies where a file brings them.
     fn new(config: &ModelConfig, base: f64, scale: FrequencyScale, factors: Option<&[f32]>, magnitude: f32) -> Self {
-        let frequencies = (0..config.head_width / 2)
-            .map(|index| {
-                let plain = base.powf(-2.0 * index as f64 / config.head_width as f64);
-                let divisor = factors.and_then(|factors| factors.get(index)).map_or(1.0, |&factor| f64::from(factor));
-                scaled(plain, scale) / divisor
-            })
-            .collect();
+        let frequencies = config.frequencies(base, scale, factors);
         Self { frequencies, magnitude, rotation: config.rotation, width: config.head_width }
     }
 
@@ -102,37 +96,5 @@ impl Rotary {
             Rotation::Halves => rotate_halves(level, heads, self.width, cos, sin),
             Rotation::Pairs => rotate_pairs(level, heads, self.width, cos, sin),
         }
-    }
-}
-
-fn scaled(frequency: f64, scale: FrequencyScale) -> f64 {
-    match scale {
-        FrequencyScale::Plain => frequency,
-        FrequencyScale::Linear(factor) => frequency / factor,
-        FrequencyScale::Llama3 { factor, low, high, original } => {
-            let turns = original * frequency / std::f64::consts::TAU;
-            if turns > high {
-                frequency
-            } else if turns < low {
-                frequency / factor
-            } else {
-                let smooth = (turns - low) / (high - low);
-                (1.0 - smooth) * frequency / factor + smooth * frequency
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn llama3_scaling_keeps_high_frequencies_and_divides_low_ones() {
-        let scale = FrequencyScale::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 8192.0 };
-        assert_eq!(scaled(1.0, scale), 1.0);
-        assert_eq!(scaled(1e-6, scale), 1e-6 / 8.0);
-        let middle = 2.5 * std::f64::consts::TAU / 8192.0;
-        assert!((scaled(middle, scale) - middle * (0.5 / 8.0 + 0.5)).abs() < 1e-12);
     }
 }

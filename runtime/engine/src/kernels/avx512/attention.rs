@@ -48,24 +48,7 @@ pub(in super::super) fn page(
     position: usize,
     sums: &mut Sums,
 ) {
-    macro_rules! with {
-        ($m:literal) => {
-            if let Some(heads) = heads.first_chunk::<$m>() {
-                page_of(attention, heads, page, position, sums);
-            }
-        };
-    }
-    match heads.len() {
-        0 => {}
-        1 => with!(1),
-        2 => with!(2),
-        3 => with!(3),
-        4 => with!(4),
-        5 => with!(5),
-        6 => with!(6),
-        7 => with!(7),
-        _ => with!(8),
-    }
+    by_count!(heads, [1 2 3 4 5 6 7 | 8] => page_of(attention, heads, page, position, sums));
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]

@@ -17,17 +17,15 @@ pub(in super::super) type Columns = [[[f32; PANEL]; 2]; STRIP_COLUMNS];
 /// The products of a panel of floating-point numbers with up to four rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
 pub(in super::super) fn few_floats(layout: Layout, weights: &[u8], rows: &[&[f32]], out: &mut [[f32; PANEL]]) {
-    match (rows, out) {
-        (&[a], [x]) => few_float_rows(layout, weights, [a], [x]),
-        (&[a, b], [x, y]) => few_float_rows(layout, weights, [a, b], [x, y]),
-        (&[a, b, c], [x, y, z]) => few_float_rows(layout, weights, [a, b, c], [x, y, z]),
-        (&[a, b, c, d, ..], [x, y, z, w, ..]) => few_float_rows(layout, weights, [a, b, c, d], [x, y, z, w]),
-        _ => {}
-    }
+    by_count!(rows, [1 2 3 | 4] => {
+        if let Some(out) = out.first_chunk_mut() {
+            few_float_rows(layout, weights, rows, out);
+        }
+    });
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
-fn few_float_rows<const M: usize>(layout: Layout, weights: &[u8], rows: [&[f32]; M], out: [&mut [f32; PANEL]; M]) {
+fn few_float_rows<const M: usize>(layout: Layout, weights: &[u8], rows: &[&[f32]; M], out: &mut [[f32; PANEL]; M]) {
     let columns = rows[0].len();
     let rows = rows.map(|row| &row[..columns.min(row.len())]);
     // Even and odd columns apart, so that each sum waits for half as many others.
@@ -117,21 +115,11 @@ pub(in super::super) fn widen_strip(
 /// Adds the products of columns with the same columns of up to [`TILE_ROWS`] rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
 pub(in super::super) fn tile_floats(columns: &[[[f32; PANEL]; 2]], rows: &[&[f32]], totals: &mut [[[f32; PANEL]; 2]]) {
-    macro_rules! with {
-        ($m:literal) => {{
-            let (Some(rows), Some(totals)) = (rows.first_chunk::<$m>(), totals.first_chunk_mut()) else { return };
+    by_count!(rows, [1 2 3 4 5 | 6] => {
+        if let Some(totals) = totals.first_chunk_mut() {
             tile_float_rows(columns, rows, totals);
-        }};
-    }
-    match rows.len() {
-        0 => {}
-        1 => with!(1),
-        2 => with!(2),
-        3 => with!(3),
-        4 => with!(4),
-        5 => with!(5),
-        _ => with!(6),
-    }
+        }
+    });
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]

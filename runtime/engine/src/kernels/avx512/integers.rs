@@ -151,23 +151,11 @@ pub(in super::super) fn few(
     rows: &[Row<'_>],
     out: &mut [[f32; PANEL]],
 ) {
-    macro_rules! with {
-        ($m:literal) => {{
-            let (Some(rows), Some(out)) = (rows.first_chunk::<$m>(), out.first_chunk_mut::<$m>()) else { return };
-            for_layout!(bits, form, few_rows::<$m>, weights, scales, rows, out);
-        }};
-    }
-    match rows.len() {
-        0 => {}
-        1 => with!(1),
-        2 => with!(2),
-        3 => with!(3),
-        4 => with!(4),
-        5 => with!(5),
-        6 => with!(6),
-        7 => with!(7),
-        _ => with!(8),
-    }
+    by_count!(rows, [1 2 3 4 5 6 7 | 8] => {
+        if let Some(out) = out.first_chunk_mut() {
+            for_layout!(bits, form, few_rows::<_>, weights, scales, rows, out);
+        }
+    });
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
@@ -272,26 +260,11 @@ pub(in super::super) fn tile(
     rows: &[Row<'_>],
     totals: &mut [[[f32; PANEL]; 2]],
 ) {
-    macro_rules! with {
-        ($m:literal) => {{
-            let rows: &[Row<'_>; $m] = rows.first_chunk().unwrap_or_else(|| unreachable!("counted below"));
-            let Some(totals) = totals.first_chunk_mut() else { return };
-            if has_halves {
-                tile_rows::<true, $m>(strip, from, rows, totals);
-            } else {
-                tile_rows::<false, $m>(strip, from, rows, totals);
-            }
-        }};
-    }
-    match rows.len() {
-        0 => {}
-        1 => with!(1),
-        2 => with!(2),
-        3 => with!(3),
-        4 => with!(4),
-        5 => with!(5),
-        _ => with!(6),
-    }
+    by_count!(rows, [1 2 3 4 5 | 6] => match totals.first_chunk_mut() {
+        Some(totals) if has_halves => tile_rows::<true, _>(strip, from, rows, totals),
+        Some(totals) => tile_rows::<false, _>(strip, from, rows, totals),
+        None => {}
+    });
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]

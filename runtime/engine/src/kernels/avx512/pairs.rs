@@ -28,22 +28,19 @@ fn add(sum: __m512, weights: __m512i, pair: u32) -> __m512 {
 /// The products of a panel with up to eight rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16,avx2,fma,f16c")]
 pub(in super::super) fn few_pairs(weights: &[u8], rows: &[&[u32]], out: &mut [[f32; PANEL]]) {
-    macro_rules! with {
-        ($m:literal, $sums:literal) => {{
-            let (Some(rows), Some(out)) = (rows.first_chunk::<$m>(), out.first_chunk_mut::<$m>()) else { return };
-            few_pair_rows::<$m, $sums>(weights, rows, out);
-        }};
-    }
-    match rows.len() {
-        0 => {}
-        1 => with!(1, 4),
-        2 => with!(2, 4),
-        3 => with!(3, 4),
-        4 => with!(4, 4),
-        5 => with!(5, 2),
-        6 => with!(6, 2),
-        7 => with!(7, 2),
-        _ => with!(8, 2),
+    // With more rows there are registers for fewer sums of each.
+    if rows.len() <= 4 {
+        by_count!(rows, [1 2 3 | 4] => {
+            if let Some(out) = out.first_chunk_mut() {
+                few_pair_rows::<_, 4>(weights, rows, out);
+            }
+        });
+    } else {
+        by_count!(rows, [5 6 7 | 8] => {
+            if let Some(out) = out.first_chunk_mut() {
+                few_pair_rows::<_, 2>(weights, rows, out);
+            }
+        });
     }
 }
 
@@ -82,21 +79,11 @@ fn few_pair_rows<const M: usize, const S: usize>(weights: &[u8], rows: &[&[u32];
 /// [`TILE_ROWS`](super::TILE_ROWS) rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16,avx2,fma,f16c")]
 pub(in super::super) fn tile_pairs(panels: [&[u8]; 2], from: usize, rows: &[&[u32]], totals: &mut [[[f32; PANEL]; 2]]) {
-    macro_rules! with {
-        ($m:literal) => {{
-            let (Some(rows), Some(totals)) = (rows.first_chunk::<$m>(), totals.first_chunk_mut()) else { return };
+    by_count!(rows, [1 2 3 4 5 | 6] => {
+        if let Some(totals) = totals.first_chunk_mut() {
             tile_pair_rows(panels, from, rows, totals);
-        }};
-    }
-    match rows.len() {
-        0 => {}
-        1 => with!(1),
-        2 => with!(2),
-        3 => with!(3),
-        4 => with!(4),
-        5 => with!(5),
-        _ => with!(6),
-    }
+        }
+    });
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16,avx2,fma,f16c")]
