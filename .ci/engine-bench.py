@@ -43,6 +43,23 @@ def speed(models):
                   f" loaded in {memory['load_seconds']:.2f} s |", flush=True)
 
 
+def beside_torch(python, shape, models):
+    """PyTorch computes in bfloat16 whatever the file is packed in."""
+    script = os.path.join(os.path.dirname(__file__), "engine-torch.py")
+    torch = lambda threads: json.loads(subprocess.run([python, script, shape, str(threads)], capture_output=True,
+                                                      text=True, check=True).stdout)
+    print("| file | threads | | ours | PyTorch | ratio |")
+    print("|---|---|---|---|---|---|")
+    for threads in (1, 2):
+        rounds = [([ours("speed", model, threads) for model in models], torch(threads)) for _ in range(ROUNDS)]
+        for index, model in enumerate(models):
+            for what in ("prefill", "decode"):
+                mine = statistics.median(first[index][what] for first, _ in rounds)
+                theirs = statistics.median(second[what] for _, second in rounds)
+                name = os.path.basename(model)
+                print(f"| {name} | {threads} | {what} | {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} |", flush=True)
+
+
 def server_streams(model, count):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -130,5 +147,7 @@ match sys.argv[3:]:
         greedy(model, file)
     case ["--perplexity", model, file]:
         perplexity(model, file)
+    case ["--torch", python, shape, *models]:
+        beside_torch(python, shape, models)
     case models:
         speed(models)

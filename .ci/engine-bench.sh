@@ -6,6 +6,7 @@
 #   LLAMA=DIRECTORY .ci/engine-bench.sh --streams MODEL.gguf    8, 16 and 32 at once, against llama-server
 #   LLAMA=DIRECTORY .ci/engine-bench.sh --greedy MODEL.gguf FILE   the likeliest continuation of each line
 #   LLAMA=DIRECTORY .ci/engine-bench.sh --perplexity MODEL.gguf FILE
+#   .ci/engine-bench.sh --torch PYTHON SHAPE MODEL.gguf...      beside PyTorch on the same shape (engine-torch.py)
 #
 # LLAMA has llama-bench, llama-server, llama-completion and llama-perplexity, built for this machine:
 # the source distribution of llama-cpp-python has them under vendor/llama.cpp;
@@ -15,7 +16,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-[ -x "${LLAMA:-}/llama-bench" ] || { echo "engine-bench: LLAMA names no directory with llama-bench" >&2; exit 77; }
+[ "${1:-}" = --torch ] || [ -x "${LLAMA:-}/llama-bench" ] || { echo "engine-bench: LLAMA names no directory with llama-bench" >&2; exit 77; }
 command -v python3 >/dev/null || { echo "engine-bench: Python 3 is missing" >&2; exit 77; }
 cargo build --release --locked --quiet -p strongroom-engine --example measure
-python3 .ci/engine-bench.py target/release/examples/measure "$LLAMA" "$@"
+python3 .ci/engine-bench.py target/release/examples/measure "${LLAMA:-}" "$@"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes every parser that faces an enemy (tests/fuzz): no panic, no more memory than the target's bound.
 #
-#   .ci/fuzz.sh [SECONDS] [TARGET...]     each target so long; 60 seconds unless said otherwise
+#   .ci/fuzz.sh [SECONDS] [TARGET...]     each target so long; 60 seconds unless said otherwise;
+#                                         as many at once as there are processors
 #   .ci/fuzz.sh runs=N [TARGET...]        each target so many executions
 #
 # Needs cargo-fuzz (cargo install cargo-fuzz) and a C++ compiler; 77 where one is missing. Corpora are
@@ -28,15 +29,25 @@ fuzz build
 cargo run --release --quiet --example seeds -- "${EVIDENCE:-../vectors}" corpus
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(cargo fuzz list --fuzz-dir .)
-failed=()
-for target in "${targets[@]}"; do
-  echo "== $target"
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+one() { # TARGET
   # A machine's report with its chain, or a quote with its own, is 6 KiB. Larger inputs are larger copies
   # of the same parts, at a tenth of the speed.
-  length=()
-  [ "$target" != artefacts ] || length=(-max_len=16384)
-  fuzz run "$target" -- "$limit" "${length[@]}" -timeout=60 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 || failed+=("$target")
+  local length=()
+  [ "$1" != artefacts ] || length=(-max_len=16384)
+  fuzz run "$1" -- "$limit" "${length[@]}" -timeout=60 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 \
+    >"$logs/$1" 2>&1 || touch "$logs/$1.failed"
+  # In one piece, since others run meanwhile.
+  printf '== %s\n%s\n' "$1" "$(cat "$logs/$1")"
+}
+for target in "${targets[@]}"; do
+  while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+  one "$target" &
 done
+wait
 # How near to their bounds the allocations came.
 cargo run --release --quiet --example replay -- corpus
-[ ${#failed[@]} -eq 0 ] || { echo "findings in: ${failed[*]}"; exit 1; }
+shopt -s nullglob
+failed=("$logs"/*.failed)
+[ ${#failed[@]} -eq 0 ] || { echo "findings in: $(basename -s .failed -a "${failed[@]}" | tr '\n' ' ')"; exit 1; }
