@@ -97,11 +97,11 @@ pub(super) fn begin(
         ..common.request(prompt, asked.min(room.max(1)))?
     };
     // What can never be answered is refused for that, and not told to come back.
-    engine.check(&request).map_err(|error| refused(error, parameter))?;
+    engine.check(&request).map_err(|error| refused(&error, parameter))?;
     let prompt_tokens = request.prompt.len() as u64;
     let answers = request.choices.saturating_mul(request.max_tokens) as u64;
     let reservation = app.budgets.reserve(&tenant.0, prompt_tokens.saturating_add(answers)).map_err(limits::refused)?;
-    let generation = engine.submit(request).map_err(|error| refused(error, parameter))?;
+    let generation = engine.submit(request).map_err(|error| refused(&error, parameter))?;
     app.metrics.requests.inc();
     let facts = Facts {
         model_id: model.id,
@@ -124,7 +124,7 @@ pub(super) fn begin(
     })
 }
 
-fn refused(error: SubmitError, parameter: &str) -> ApiError {
+fn refused(error: &SubmitError, parameter: &str) -> ApiError {
     match error {
         SubmitError::Busy { .. } => ApiError::busy(),
         SubmitError::Stopped => ApiError::loading(),
@@ -133,7 +133,7 @@ fn refused(error: SubmitError, parameter: &str) -> ApiError {
             Some(parameter),
             format!("the prompt has {tokens} tokens, at most {limit} fit into the model's context; shorten the prompt"),
         ),
-        SubmitError::Invalid { reason } => ApiError::invalid("invalid_value", None, reason),
+        SubmitError::Invalid { reason } => ApiError::invalid("invalid_value", None, *reason),
     }
 }
 
