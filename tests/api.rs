@@ -10,6 +10,7 @@ mod answers;
 mod deadlines;
 mod embeddings;
 mod formats;
+mod limits;
 mod tools;
 
 use crate::support::guests::{refuses, request_filter};

@@ -5,6 +5,7 @@
 //! reads no environment variable, and an
 //! unknown field is an error.
 
+mod limits;
 mod release;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use strongroom_channel::{cose::VerifyingKey, deployment::DeploymentId, padding::Profile};
 
+pub use limits::LimitsConfig;
 pub(crate) use release::no_resource;
 pub use release::{ClientConfig, ReleaseProtocol};
 
@@ -68,6 +70,9 @@ pub struct Config {
     /// Who may send requests, where a KBS releases the keys: it has no way to say. A broker does.
     #[serde(rename = "client", default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<ClientConfig>,
+    /// What each tenant may take; absent: as much as it asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitsConfig>,
     /// How long an epoch lasts, seconds, 60 to 3600.
     #[serde(default = "epoch_seconds")]
     pub epoch_seconds: u64,
@@ -234,6 +239,7 @@ impl Config {
         self.deployment_id()?;
         self.protocol()?;
         self.credentials()?;
+        self.budget_limits()?;
         want("logging", &self.logging, "\"none\"", self.logging == "none")?;
         want("padding", &self.padding, "\"bucket\" or \"off\"", Profile::from_id(&self.padding).is_some())?;
         let seconds = self.epoch_seconds;

@@ -7,7 +7,7 @@
 //! start:   config (digest) ─► evidence ─► release ─► sealed model ─► engine, plugins ─► epoch 2 ─► ready
 //!
 //! request: client ─► gateway (decapsulate, replay set, statement) ─► api (who asks, JSON)
-//!            ─► plugins on-request ─► engine (one thread owns the device) ─► plugins on-response
+//!            ─► plugins on-request ─► budgets ─► engine (one thread owns the device) ─► plugins on-response
 //!            ─► api (event stream) ─► gateway (filler, encapsulate, receipt) ─► client
 //! ```
 //!
@@ -15,6 +15,7 @@
 
 mod api;
 mod attest;
+mod budgets;
 mod clock;
 mod config;
 mod epochs;
@@ -34,8 +35,8 @@ mod start;
 
 pub use clock::{Clock, InstanceClock};
 pub use config::{
-    BrokerConfig, ClientConfig, Config, ConfigError, GpusConfig, ModelConfig, PluginConfig, ReleaseProtocol,
-    UpdateConfig,
+    BrokerConfig, ClientConfig, Config, ConfigError, GpusConfig, LimitsConfig, ModelConfig, PluginConfig,
+    ReleaseProtocol, UpdateConfig,
 };
 pub use error::StartError;
 pub use events::{Event, EventSink};

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::api::App;
 use crate::attest::{Attester, Parts};
+use crate::budgets::Budgets;
 use crate::clock::InstanceClock;
 use crate::config::{Config, ModelConfig};
 use crate::epochs::Epochs;
@@ -140,6 +141,7 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
         attester,
         clock: clock.clone(),
         metrics: Arc::new(Metrics::new()),
+        budgets: Budgets::new(config.budget_limits()?, clock.clone()),
         padding: Profile::from_id(&config.padding).unwrap_or(Profile::Bucket),
         default_max_tokens: config.default_max_tokens,
         max_top_logprobs: config.max_top_logprobs,

@@ -15,8 +15,10 @@ use strongroom_plugins as plugin;
 
 use super::deadline::Deadline;
 use super::error::ApiError;
+use super::identity::Tenant;
 use super::receipts::{Facts, ReceiptSlot};
-use super::{App, generate, identity, openai, parameters};
+use super::{App, generate, identity, limits, openai, parameters};
+use crate::budgets::Reservation;
 use crate::plugins::Pipeline;
 
 /// Texts of a request at most (OpenAI's limit).
@@ -90,6 +92,7 @@ struct Usage {
 pub(super) async fn create(
     State(app): State<App>,
     Extension(slot): Extension<ReceiptSlot>,
+    Extension(tenant): Extension<Tenant>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -112,8 +115,9 @@ pub(super) async fn create(
         return Err(invalid(message));
     }
 
+    let reservation = app.budgets.reserve(&tenant.0, prompt_tokens as u64).map_err(limits::refused)?;
     app.metrics.requests.inc();
-    let vectors = embed(&app, encoder, tokens, deadline).await?;
+    let vectors = embed(&app, encoder, tokens, deadline, reservation).await?;
     slot.put(Facts {
         model_id: model.id,
         model_name: model.name.clone(),
@@ -195,13 +199,15 @@ fn filtered(plugins: &Pipeline, model: String, texts: Vec<String>) -> Result<Vec
     Ok(messages.into_iter().map(|message| message.content).collect())
 }
 
-/// Waits for the vectors. Going away cancels the work.
+/// Waits for the vectors. Going away cancels the work, which counts: how much of it was done is not known.
 async fn embed(
     app: &App,
     encoder: &EncoderHandle,
     tokens: Vec<Vec<u32>>,
     deadline: Deadline,
+    mut reservation: Reservation,
 ) -> Result<Vec<Vec<f32>>, ApiError> {
+    reservation.used(tokens.iter().map(|text| text.len() as u64).sum());
     let mut breaks = app.serving.breaks();
     let vectors = tokio::select! {
         biased;
@@ -211,7 +217,10 @@ async fn embed(
         vectors = encoder.embed(tokens) => vectors,
     };
     vectors.map_err(|error| match error {
-        EmbedError::Busy { .. } => ApiError::busy(),
+        EmbedError::Busy { .. } => {
+            reservation.not_used();
+            ApiError::busy()
+        }
         EmbedError::Stopped if app.serving.now().is_none() => ApiError::loading(),
         _ => ApiError::internal(),
     })

@@ -9,8 +9,10 @@ use super::App;
 use super::deadline::Deadline;
 use super::error::ApiError;
 use super::identity::{self, Tenant};
+use super::limits;
 use super::openai::{Common, PromptTokens, Usage};
 use super::receipts::{Facts, ReceiptSlot};
+use crate::budgets::Reservation;
 use crate::model::ServedModel;
 use crate::plugins::Pipeline;
 
@@ -24,6 +26,10 @@ pub(super) struct Running {
     slot: ReceiptSlot,
     breaks: watch::Receiver<u64>,
     deadline: Deadline,
+    /// What the tenant's limits let it in for, until that is settled.
+    reservation: Option<Reservation>,
+    /// Counts from the beginning; the facts have it at the end.
+    prompt_tokens: u64,
 }
 
 /// What the engine is to do, apart from what [`Common`] says.
@@ -87,19 +93,15 @@ pub(super) fn begin(
     let request = GenerationRequest {
         logprobs,
         constraint,
-        owner: Some(tenant.0),
+        owner: Some(tenant.0.clone()),
         ..common.request(prompt, asked.min(room.max(1)))?
     };
-    let generation = engine.submit(request).map_err(|error| match error {
-        SubmitError::Busy { .. } => ApiError::busy(),
-        SubmitError::Stopped => ApiError::loading(),
-        SubmitError::PromptTooLong { tokens, limit } => ApiError::invalid(
-            "context_length_exceeded",
-            Some(parameter),
-            format!("the prompt has {tokens} tokens, at most {limit} fit into the model's context; shorten the prompt"),
-        ),
-        SubmitError::Invalid { reason } => ApiError::invalid("invalid_value", None, reason),
-    })?;
+    // What can never be answered is refused for that, and not told to come back.
+    engine.check(&request).map_err(|error| refused(&error, parameter))?;
+    let prompt_tokens = request.prompt.len() as u64;
+    let answers = request.choices.saturating_mul(request.max_tokens) as u64;
+    let reservation = app.budgets.reserve(&tenant.0, prompt_tokens.saturating_add(answers)).map_err(limits::refused)?;
+    let generation = engine.submit(request).map_err(|error| refused(&error, parameter))?;
     app.metrics.requests.inc();
     let facts = Facts {
         model_id: model.id,
@@ -117,7 +119,22 @@ pub(super) fn begin(
         slot,
         breaks: app.serving.breaks(),
         deadline,
+        reservation: Some(reservation),
+        prompt_tokens,
     })
+}
+
+fn refused(error: &SubmitError, parameter: &str) -> ApiError {
+    match error {
+        SubmitError::Busy { .. } => ApiError::busy(),
+        SubmitError::Stopped => ApiError::loading(),
+        SubmitError::PromptTooLong { tokens, limit } => ApiError::invalid(
+            "context_length_exceeded",
+            Some(parameter),
+            format!("the prompt has {tokens} tokens, at most {limit} fit into the model's context; shorten the prompt"),
+        ),
+        SubmitError::Invalid { reason } => ApiError::invalid("invalid_value", None, *reason),
+    }
 }
 
 impl Running {
@@ -125,6 +142,8 @@ impl Running {
     pub(super) async fn next(&mut self) -> Next {
         if self.open == 0 {
             self.slot.put(self.facts.clone());
+            // Before the client knows: it may ask again at once.
+            self.settle();
             return Next::Done(self.usage());
         }
         let event = tokio::select! {
@@ -180,6 +199,13 @@ impl Running {
         }
     }
 
+    /// What was computed counts, however it ended: also what nobody waited for, or what came too late.
+    fn settle(&mut self) {
+        if let Some(mut reservation) = self.reservation.take() {
+            reservation.used(self.prompt_tokens.saturating_add(self.generation.produced() as u64));
+        }
+    }
+
     fn usage(&self) -> Usage {
         let (prompt, completion) = (self.facts.prompt_tokens, self.facts.completion_tokens);
         Usage {
@@ -188,6 +214,12 @@ impl Running {
             total_tokens: prompt + completion,
             prompt_tokens_details: PromptTokens { cached_tokens: self.cached_tokens },
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.settle();
     }
 }
 

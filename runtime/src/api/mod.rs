@@ -11,6 +11,7 @@ mod extraction;
 mod format;
 mod generate;
 pub(crate) mod identity;
+mod limits;
 mod openai;
 mod operations;
 mod parameters;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use strongroom_channel::attest::AttestRequest;
@@ -33,6 +35,7 @@ use tokio::sync::Semaphore;
 
 use self::error::{ApiError, Outer};
 use crate::attest::{AttestError, Attester};
+use crate::budgets::Budgets;
 use crate::clock::InstanceClock;
 use crate::epochs::Epochs;
 use crate::gateway;
@@ -51,6 +54,8 @@ pub(crate) struct App {
     pub(crate) attester: Attester,
     pub(crate) clock: InstanceClock,
     pub(crate) metrics: Arc<Metrics>,
+    /// What each tenant may take.
+    pub(crate) budgets: Budgets,
     pub(crate) padding: Profile,
     pub(crate) default_max_tokens: usize,
     /// How many of the likeliest tokens log probabilities may come with; `None`: there are none.
@@ -74,7 +79,7 @@ impl App {
             .route("/.well-known/strongroom", get(hints))
             .route("/.well-known/strongroom/attest", post(attest).options(preflight))
             .route("/.well-known/ohttp-gateway", get(gateway::keys).post(gateway::post).options(preflight))
-            .layer(axum::middleware::map_response(readable_from_any_page));
+            .layer(map_response(readable_from_any_page));
         for_pages
             .route("/healthz", get(operations::alive))
             .route("/readyz", get(operations::ready))
@@ -89,6 +94,7 @@ impl App {
             .route("/v1/chat/completions", post(chat::create))
             .route("/v1/completions", post(completions::create))
             .route("/v1/embeddings", post(embeddings::create))
+            .route_layer(from_fn_with_state(self.clone(), limits::headers)) // of those above
             .route("/v1/models", get(identity::models))
             .route("/v1/models/{name}", get(identity::model))
             .fallback(no_route)

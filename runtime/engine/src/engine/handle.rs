@@ -160,6 +160,7 @@ impl std::fmt::Debug for Event {
 /// A generation under way. Dropping it cancels the work.
 pub struct Generation {
     events: UnboundedReceiver<Event>,
+    produced: Arc<AtomicUsize>,
 }
 
 impl Generation {
@@ -171,6 +172,13 @@ impl Generation {
     /// The same for callers outside an async runtime.
     pub fn next_blocking(&mut self) -> Option<Event> {
         self.events.blocking_recv()
+    }
+
+    /// Tokens generated so far, of all answers together, whether or not their events were taken. After every
+    /// `Done` it is the sum of their `completion_tokens`.
+    #[must_use]
+    pub fn produced(&self) -> usize {
+        self.produced.load(Ordering::Acquire)
     }
 }
 
@@ -198,6 +206,8 @@ pub(crate) struct Job {
     /// Which of the request's answers this is.
     pub(crate) choice: usize,
     pub(crate) events: UnboundedSender<Event>,
+    /// Counts the tokens of all the request's answers.
+    pub(crate) produced: Arc<AtomicUsize>,
     pub(crate) place: Place,
 }
 
@@ -285,13 +295,14 @@ impl EngineHandle {
         self.check(&request)?;
         let places = self.take_places(request.choices)?;
         let (sender, events) = unbounded_channel();
+        let produced = Arc::new(AtomicUsize::new(0));
         let requests = std::iter::repeat_n(request, places.len());
         for ((choice, place), request) in places.into_iter().enumerate().zip(requests) {
-            let job = Job { request, choice, events: sender.clone(), place };
+            let job = Job { request, choice, events: sender.clone(), produced: produced.clone(), place };
             // When one cannot be sent the thread is gone, and those before it with it.
             self.commands.send(job).map_err(|_| SubmitError::Stopped)?;
         }
-        Ok(Generation { events })
+        Ok(Generation { events, produced })
     }
 
     /// Ends every generation as cancelled and drops the model. Returns at once; [`Self::stopped`]
@@ -304,7 +315,7 @@ impl EngineHandle {
         let place = Place(self.shared.clone());
         let request = GenerationRequest::greedy(Vec::new(), 0);
         // An error means that the thread is gone already, which is what was wanted.
-        let _ = self.commands.send(Job { request, choice: 0, events, place });
+        let _ = self.commands.send(Job { request, choice: 0, events, produced: Arc::default(), place });
     }
 
     /// Waits until the engine's thread has ended and the model's memory was given back.
@@ -314,7 +325,11 @@ impl EngineHandle {
         let _ = done.changed().await;
     }
 
-    fn check(&self, request: &GenerationRequest) -> Result<(), SubmitError> {
+    /// Whether a request could be taken on, if there were places enough.
+    ///
+    /// # Errors
+    /// Those of [`Self::submit`] but [`SubmitError::Busy`].
+    pub fn check(&self, request: &GenerationRequest) -> Result<(), SubmitError> {
         if self.shared.stopping.load(Ordering::Acquire) {
             return Err(SubmitError::Stopped);
         }

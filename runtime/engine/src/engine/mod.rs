@@ -20,3 +20,5 @@ pub(crate) use stop::overlap;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timing;

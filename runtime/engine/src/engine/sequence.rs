@@ -1,6 +1,7 @@
 //! One generation under way: its tokens, its cache, and what has been sent of its answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -36,13 +37,15 @@ pub(crate) struct Sequence<C> {
     constraint: Option<Constraint>,
     choice: usize,
     events: UnboundedSender<Event>,
+    /// Counts the tokens of all the request's answers.
+    all_produced: Arc<AtomicUsize>,
     place: Place,
 }
 
 impl<C> Sequence<C> {
     /// `fed` tokens of the prompt are in the cache already.
     pub(crate) fn new(job: Job, cache: C, fed: usize, text: &TextModel, context: usize) -> Self {
-        let Job { request, choice, events, place } = job;
+        let Job { request, choice, events, produced, place } = job;
         let prompt_tokens = request.prompt.len();
         Self {
             cache,
@@ -63,6 +66,7 @@ impl<C> Sequence<C> {
             choice,
             tokens: request.prompt,
             events,
+            all_produced: produced,
             place,
         }
     }
@@ -88,6 +92,7 @@ impl<C> Sequence<C> {
             constraint: self.constraint,
             choice: self.choice,
             events: self.events,
+            all_produced: self.all_produced,
             place: self.place,
         }
     }
@@ -147,6 +152,7 @@ impl<C> Sequence<C> {
             None => false,
         };
         self.produced += 1;
+        self.all_produced.fetch_add(1, Ordering::AcqRel);
         self.tokens.push(token);
         let piece = self.decoder.push(token);
         if let Some(count) = self.logprobs {

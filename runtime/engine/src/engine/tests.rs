@@ -375,6 +375,29 @@ fn cached_tokens(engine: &EngineHandle, prompt: &[u32], owner: Option<&str>) -> 
 }
 
 #[test]
+fn tokens_are_counted_while_they_are_made_and_whoever_waits_for_them() {
+    let engine = EngineHandle::scripted(Script::says("then the strongroom keeps the key")).unwrap();
+    let wanted = GenerationRequest { choices: 2, max_tokens: 3, ..request(&engine, "x") };
+    let mut generation = engine.submit(wanted.clone()).unwrap();
+    let mut counted = 0;
+    while let Some(event) = generation.next_blocking() {
+        if let Event::Done { completion_tokens, .. } = event {
+            counted += completion_tokens;
+        }
+    }
+    assert_eq!((counted, generation.produced()), (6, 6));
+
+    let gate = Gate::closed();
+    let engine = EngineHandle::scripted(Script::says("then the strongroom").behind(&gate)).unwrap();
+    let mut generation = engine.submit(wanted).unwrap();
+    assert_eq!(generation.produced(), 0);
+    gate.open();
+    // Two of both answers at least: the end of one says that the engine is that far.
+    while !matches!(generation.next_blocking(), Some(Event::Done { .. })) {}
+    assert!((4..=6).contains(&generation.produced()));
+}
+
+#[test]
 fn what_one_owner_computed_serves_that_owner_alone() {
     let engine = tiny(Limits::default());
     let prompt: Vec<u32> = (0..200).map(|index| index * 31 % 250).collect();
