@@ -3,7 +3,7 @@
 //! The queries of a sequence that one key-value head is for are computed in tiles. A row of its own that sees
 //! many positions, as in decoding, is split at fixed positions into spans for any thread, whose sums are merged
 //! afterwards (Dao, Haziza, Massa and Sizov, "Flash-Decoding for long-context inference", 2023). Where a row is
-//! split depends on its position alone, so that results depend neither on threads nor on what else is in the step.
+//! split depends on its position alone, so that what attention gives depends neither on threads nor on other parts.
 
 use std::ops::Range;
 

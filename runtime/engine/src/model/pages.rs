@@ -100,7 +100,7 @@ impl PagePool {
                 self.wipe(page);
                 self.free.push(page);
             }
-            // Its memory, if it is remembered.
+            // Pages with two holders are remembered: that memory is left.
             1 => self.prefixes.rest(page),
             _ => {}
         }
