@@ -48,7 +48,6 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Source files that may hold `unsafe`, each block with its `SAFETY:`.
 const UNSAFE_FILES: &[&str] = &[
     // the kernels: vectors, threads that share slices, mapped memory
-    "runtime/engine/src/kernels/arena.rs",
     "runtime/engine/src/kernels/attention.rs",
     "runtime/engine/src/kernels/avx2.rs",
     "runtime/engine/src/kernels/avx512/attention.rs",
@@ -57,6 +56,7 @@ const UNSAFE_FILES: &[&str] = &[
     "runtime/engine/src/kernels/avx512/pairs.rs",
     "runtime/engine/src/kernels/elementwise.rs",
     "runtime/engine/src/kernels/inside.rs",
+    "runtime/engine/src/kernels/kv_page.rs",
     "runtime/engine/src/kernels/matmul.rs",
     "runtime/engine/src/kernels/pack.rs",
     "runtime/engine/src/kernels/pool.rs",

@@ -112,6 +112,9 @@ pub struct Config {
     /// whole context. Sequences beyond it wait, or are computed again. Absent: 2048.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_mib: Option<usize>,
+    /// How keys and values are kept: `f16`, or `int8` in 0.53 of the memory, a little less exact. Absent: `f16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
     /// Refuse to start where memory can be swapped or dumped, or where weights cannot be locked into it.
     #[serde(default)]
     pub strict: bool,
@@ -260,6 +263,8 @@ impl Config {
         want("context", &context.to_string(), "16 to 1048576", (CONTEXT_MIN..=CONTEXT_MAX).contains(&context))?;
         let mebibytes = self.cache_mib.unwrap_or(1);
         want("cache_mib", &mebibytes.to_string(), "1 to 1048576", (1..=CACHE_MIB_MAX).contains(&mebibytes))?;
+        let cache = self.cache.as_deref().unwrap_or("f16");
+        want("cache", cache, "\"f16\" or \"int8\"", matches!(cache, "f16" | "int8"))?;
         if let Some(gpus) = &self.gpus {
             want("gpus.count", &gpus.count.to_string(), "1 to 16", (1..=16).contains(&gpus.count))?;
             want("gpus.switches", &gpus.switches.to_string(), "0 to 4", gpus.switches <= 4)?;
@@ -418,7 +423,9 @@ mod tests {
     fn values_out_of_range_say_what_is_wanted() {
         let error = Config::from_toml(&format!("epoch_seconds = 1\n{}", text())).unwrap_err();
         assert_eq!(error.to_string(), "configuration field `epoch_seconds`: 1 given, 60 to 3600 wanted");
-        for (line, wanted) in [("context = 4", "16 to 1048576"), ("cache_mib = 0", "1 to 1048576")] {
+        for (line, wanted) in
+            [("context = 4", "16 to 1048576"), ("cache_mib = 0", "1 to 1048576"), ("cache = \"q4\"", "\"int8\"")]
+        {
             let error = Config::from_toml(&format!("{line}\n{}", text())).unwrap_err().to_string();
             assert!(error.contains(wanted), "{line}: {error}");
         }

@@ -8,7 +8,8 @@ use std::time::Instant;
 use strongroom_enclave_loader::release::ReleasedModel;
 use strongroom_enclave_loader::{SealedModel, SignedManifest, open_manifest};
 use strongroom_engine::{
-    EncoderHandle, EngineError, EngineHandle, Limits, LoadOptions, Machine, ModelFile, ModelFiles, ReadSeek,
+    CacheFormat, EncoderHandle, EngineError, EngineHandle, Limits, LoadOptions, Machine, ModelFile, ModelFiles,
+    ReadSeek,
 };
 
 use crate::config::{Config, ModelConfig};
@@ -171,6 +172,7 @@ fn options(config: &Config) -> LoadOptions {
         threads: config.threads,
         max_context: config.context.unwrap_or(usual.max_context),
         cache_bytes: config.cache_mib.map_or(usual.cache_bytes, |mebibytes| mebibytes << 20),
+        cache: if config.cache.as_deref() == Some("int8") { CacheFormat::Int8 } else { CacheFormat::F16 },
         ..usual
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! measure speed MODEL THREADS [candle]           prompt of 512, answer of 128, load time, memory
+//! measure long MODEL THREADS CACHE POSITIONS     a prompt of so many, and 64 tokens more; CACHE is f16 or int8
 //! measure streams MODEL THREADS N IN OUT         so many prompts and answers at once
 //! measure greedy MODEL THREADS FILE TOKENS       the likeliest continuation of each line
-//! measure perplexity MODEL THREADS FILE CONTEXT  of the second halves of windows, as llama.cpp does it
+//! measure perplexity MODEL THREADS FILE CONTEXT [CACHE]  of the second halves of windows, as llama.cpp does it
 //! ```
 
 use std::path::PathBuf;
@@ -12,8 +13,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use strongroom_engine::{
-    Arithmetic, EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits, LoadOptions, Loaded,
-    ModelFiles, PlainDirectory, PlainFile, load,
+    Arithmetic, CacheFormat, EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits, LoadOptions,
+    Loaded, ModelFiles, PlainDirectory, PlainFile, load,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -24,36 +25,42 @@ fn main() -> Result<(), Failure> {
     let found = match arguments[..] {
         ["speed", model, threads] => speed(model, threads.parse()?, Arithmetic::Kernels)?,
         ["speed", model, threads, "candle"] => speed(model, threads.parse()?, Arithmetic::Candle)?,
+        ["long", model, threads, cache, positions] => long(model, threads.parse()?, cache, positions.parse()?)?,
         ["streams", model, threads, count, prompt, answer] => {
             streams(model, threads.parse()?, count.parse()?, prompt.parse()?, answer.parse()?)?
         }
         ["greedy", model, threads, file, tokens] => greedy(model, threads.parse()?, file, tokens.parse()?)?,
-        ["perplexity", model, threads, file, context] => perplexity(model, threads.parse()?, file, context.parse()?)?,
+        ["perplexity", model, threads, file, context] => {
+            perplexity(model, threads.parse()?, file, context.parse()?, "f16")?
+        }
+        ["perplexity", model, threads, file, context, cache] => {
+            perplexity(model, threads.parse()?, file, context.parse()?, cache)?
+        }
         _ => return Err("wanted: speed, streams, greedy or perplexity, and what the head of this file says".into()),
     };
     println!("{found}");
     Ok(())
 }
 
-fn open(model: &str, threads: usize, arithmetic: Arithmetic) -> Result<Loaded, Failure> {
+fn open(model: &str, options: LoadOptions) -> Result<Loaded, Failure> {
     let path = PathBuf::from(model);
     let files: Box<dyn ModelFiles> =
         if path.is_dir() { Box::new(PlainDirectory(path)) } else { Box::new(PlainFile(path)) };
-    Ok(load(files.as_ref(), &LoadOptions { threads, arithmetic, ..LoadOptions::default() }, &|_, _| ())?)
+    Ok(load(files.as_ref(), &options, &|_, _| ())?)
 }
 
 fn speed(model: &str, threads: usize, arithmetic: Arithmetic) -> Result<Value, Failure> {
     let begun = Instant::now();
-    let loaded = open(model, threads, arithmetic)?;
+    let loaded = open(model, LoadOptions { threads, arithmetic, ..LoadOptions::default() })?;
     let load_seconds = begun.elapsed().as_secs_f64();
     let machine = loaded.machine();
     let engine = EngineHandle::spawn(loaded, Limits::default())?;
     // Once before, as llama-bench does.
-    timed(&engine, tokens(&engine, 512, 1), 1)?;
-    let prefill = timed(&engine, tokens(&engine, 512, 2), 1)?;
+    timed(&engine, GenerationRequest::greedy(tokens(&engine, 512, 1), 1))?;
+    let prefill = timed(&engine, GenerationRequest::greedy(tokens(&engine, 512, 2), 1))?;
     // What one token costs is in both, and falls out.
-    let one = timed(&engine, tokens(&engine, 1, 3), 1)?;
-    let many = timed(&engine, tokens(&engine, 1, 3), 129)?;
+    let one = timed(&engine, GenerationRequest::greedy(tokens(&engine, 1, 3), 1))?;
+    let many = timed(&engine, GenerationRequest::greedy(tokens(&engine, 1, 3), 129))?;
     Ok(json!({
         "instructions": machine.instructions, "load_seconds": load_seconds, "prefill": 512.0 / prefill,
         "decode": 128.0 / (many - one), "resident_mib": resident(), "weights_mib": machine.weight_bytes >> 20,
@@ -61,9 +68,45 @@ fn speed(model: &str, threads: usize, arithmetic: Arithmetic) -> Result<Value, F
     }))
 }
 
+/// A long prompt, answers after it, and what keys and values take. The fastest of three.
+fn long(model: &str, threads: usize, cache: &str, positions: usize) -> Result<Value, Failure> {
+    const ANSWER: usize = 64;
+    let max_context = (positions + ANSWER + 1).next_multiple_of(32);
+    // Memory for one whole context and no more, which is what it is measured by.
+    let options = LoadOptions { threads, max_context, cache_bytes: 0, cache: format(cache)?, ..LoadOptions::default() };
+    let loaded = open(model, options)?;
+    let bytes = loaded.machine().cache_bytes / max_context;
+    let engine = EngineHandle::spawn(loaded, Limits::default())?;
+    let (mut prefill, mut decode) = (f64::INFINITY, f64::INFINITY);
+    for seed in 0..3 {
+        let prompt = tokens(&engine, positions, seed);
+        // What was computed of the prompt is remembered: the others begin after it, and are answers for the most part.
+        let mut seconds = [0.0; 3];
+        for (seconds, count) in seconds.iter_mut().zip([1, 1, 1 + ANSWER]) {
+            let owner = Some("measure".into());
+            *seconds = timed(&engine, GenerationRequest { owner, ..GenerationRequest::greedy(prompt.clone(), count) })?;
+        }
+        let [whole, one, many] = seconds;
+        prefill = prefill.min(whole);
+        decode = decode.min(many - one);
+    }
+    Ok(json!({
+        "cache": cache, "threads": threads, "positions": positions, "bytes_a_position": bytes,
+        "prefill": positions as f64 / prefill, "decode": ANSWER as f64 / decode,
+    }))
+}
+
+fn format(name: &str) -> Result<CacheFormat, Failure> {
+    match name {
+        "f16" => Ok(CacheFormat::F16),
+        "int8" => Ok(CacheFormat::Int8),
+        _ => Err("wanted: f16 or int8".into()),
+    }
+}
+
 fn streams(model: &str, threads: usize, count: usize, prompt: usize, answer: usize) -> Result<Value, Failure> {
-    let engine =
-        EngineHandle::spawn(open(model, threads, Arithmetic::Kernels)?, Limits { max_streams: count, queue: 0 })?;
+    let loaded = open(model, LoadOptions { threads, ..LoadOptions::default() })?;
+    let engine = EngineHandle::spawn(loaded, Limits { max_streams: count, queue: 0 })?;
     let begun = Instant::now();
     let running = (0..count).map(|index| {
         let prompt = tokens(&engine, prompt, index as u64);
@@ -98,7 +141,8 @@ fn streams(model: &str, threads: usize, count: usize, prompt: usize, answer: usi
 }
 
 fn greedy(model: &str, threads: usize, file: &str, count: usize) -> Result<Value, Failure> {
-    let engine = EngineHandle::spawn(open(model, threads, Arithmetic::Kernels)?, Limits { max_streams: 1, queue: 64 })?;
+    let loaded = open(model, LoadOptions { threads, ..LoadOptions::default() })?;
+    let engine = EngineHandle::spawn(loaded, Limits { max_streams: 1, queue: 64 })?;
     let mut answers = Vec::new();
     for line in std::fs::read_to_string(file)?.lines() {
         let prompt = engine.text().encode_completion(line)?;
@@ -109,8 +153,8 @@ fn greedy(model: &str, threads: usize, file: &str, count: usize) -> Result<Value
     Ok(json!(answers))
 }
 
-fn perplexity(model: &str, threads: usize, file: &str, context: usize) -> Result<Value, Failure> {
-    let mut loaded = open(model, threads, Arithmetic::Kernels)?;
+fn perplexity(model: &str, threads: usize, file: &str, context: usize, cache: &str) -> Result<Value, Failure> {
+    let mut loaded = open(model, LoadOptions { threads, cache: format(cache)?, ..LoadOptions::default() })?;
     let tokens = loaded.text().encode(&std::fs::read_to_string(file)?)?;
     let (mut total, mut count) = (0.0, 0);
     for window in tokens.chunks_exact(context) {
@@ -122,10 +166,9 @@ fn perplexity(model: &str, threads: usize, file: &str, context: usize) -> Result
 }
 
 /// Seconds to the end of an answer. (Tokens that are no whole text say nothing before.)
-fn timed(engine: &EngineHandle, prompt: Vec<u32>, count: usize) -> Result<f64, Failure> {
+fn timed(engine: &EngineHandle, request: GenerationRequest) -> Result<f64, Failure> {
     let begun = Instant::now();
-    let request = GenerationRequest { ignores_end: true, ..GenerationRequest::greedy(prompt, count) };
-    let mut generation = engine.submit(request)?;
+    let mut generation = engine.submit(GenerationRequest { ignores_end: true, ..request })?;
     while let Some(event) = generation.next_blocking() {
         if let Event::Done { reason, .. } = event {
             return if reason == FinishReason::Failed {

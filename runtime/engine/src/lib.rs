@@ -43,6 +43,7 @@ pub use engine::{
 };
 pub use error::{ConstraintError, EmbedError, EngineError, SubmitError, TemplateError, TokenizeError};
 pub use files::{MemoryFiles, ModelFile, ModelFiles, PlainDirectory, PlainFile, ReadSeek};
+pub use kernels::CacheFormat;
 pub use load::{Arithmetic, LoadOptions, Loaded, Machine, load};
 pub use scripted::{Gate, Script};
 pub use text::{ChatMessage, Constraint, Decoder, Said, TextModel, Tool, ToolCall, ToolFormat, ToolParser};

@@ -7,6 +7,7 @@ use crate::config::ModelConfig;
 use crate::error::EngineError;
 use crate::files::{self, ModelFile, ModelFiles};
 use crate::gguf::Header;
+use crate::kernels::CacheFormat;
 use crate::limits::{DEFAULT_CACHE_BYTES, DEFAULT_CONTEXT};
 use crate::model::{Room, Transformer};
 use crate::text::{self, TextModel};
@@ -24,6 +25,8 @@ pub struct LoadOptions {
     /// Bytes that keys and values of all sequences together may take; a model always gets room for
     /// one sequence of its whole context.
     pub cache_bytes: usize,
+    /// How they are kept; candle's arithmetic keeps them in single precision.
+    pub cache: CacheFormat,
     /// What computes.
     pub arithmetic: Arithmetic,
 }
@@ -44,6 +47,7 @@ impl Default for LoadOptions {
             threads: 0,
             max_context: DEFAULT_CONTEXT,
             cache_bytes: DEFAULT_CACHE_BYTES,
+            cache: CacheFormat::default(),
             arithmetic: Arithmetic::default(),
         }
     }
@@ -132,7 +136,7 @@ pub fn load(files: &dyn ModelFiles, options: &LoadOptions, progress: &dyn Fn(u64
             return Err(EngineError::unsupported("candle's arithmetic for this family", config.family.name));
         }
         Arithmetic::Kernels => {
-            let room = Room { threads, context, cache: options.cache_bytes };
+            let room = Room { threads, context, cache: options.cache_bytes, format: options.cache };
             AnyModel::Kernels(Box::new(Transformer::load(config, &mut weights, &room, vocabulary)?))
         }
         Arithmetic::Candle => {

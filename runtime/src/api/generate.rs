@@ -165,7 +165,10 @@ impl Running {
                 self.open -= 1;
                 // The prompt is one, however many answers it has.
                 self.facts.prompt_tokens = prompt_tokens as u64;
-                self.cached_tokens = self.cached_tokens.max(cached_tokens as u64);
+                // Of the first answer: the others find what was computed for it.
+                if choice == 0 {
+                    self.cached_tokens = cached_tokens as u64;
+                }
                 self.facts.completion_tokens += completion_tokens as u64;
                 // One answer that was cut makes a cut response.
                 if ended == Finish::Length {

@@ -31,6 +31,11 @@ pub(crate) trait Forward: Send + 'static {
     /// scores of the token after its last.
     fn forward(&mut self, parts: &mut [Part<'_, Self::Cache>], scores: &mut Scores) -> Result<(), EngineError>;
 
+    /// How many of so many tokens of an owner are remembered once they are computed.
+    fn remembered(&self, _tokens: usize) -> usize {
+        0
+    }
+
     /// Pages of memory that caches could still take.
     fn room(&self) -> usize {
         usize::MAX
@@ -92,13 +97,22 @@ fn receive(jobs: &Receiver<Job>, waiting: &mut VecDeque<Job>, idle: bool) -> boo
 }
 
 /// Moves waiting jobs to free streams, as long as there is memory for their prompts. Whose owner has the
-/// fewest streams comes first; among equals, who came first.
+/// fewest streams comes first; among equals, who came first. A beginning that one of the owner's streams is
+/// just computing is waited for rather than computed twice: the choices of a request begin alike.
 fn admit<F: Forward>(model: &F, shared: &Shared, waiting: &mut VecDeque<Job>, running: &mut Vec<Sequence<F::Cache>>) {
     waiting.retain(|job| !job.events.is_closed());
     while running.len() < shared.limits.max_streams {
-        let owners = waiting.iter().map(|job| job.request.owner.as_deref());
+        let is_computed = |job: &Job| running.iter().any(|sequence| is_computing_for(model, sequence, job));
+        let (places, owners): (Vec<usize>, Vec<_>) = waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, job)| !is_computed(job))
+            .map(|(index, job)| (index, job.request.owner.as_deref()))
+            .unzip();
         let running_owners = || running.iter().map(|sequence| sequence.owner.as_deref());
-        let Some(next) = next_in_line(owners, running_owners) else { return };
+        let Some(&next) = next_in_line(owners.into_iter(), running_owners).and_then(|next| places.get(next)) else {
+            return;
+        };
         let Some(job) = waiting.get(next) else { return };
         let pages = model.pages_for(None, job.request.prompt.len() + 1);
         if !running.is_empty() && pages > model.room() {
@@ -117,6 +131,15 @@ fn admit<F: Forward>(model: &F, shared: &Shared, waiting: &mut VecDeque<Job>, ru
             Err(_) => Sequence::new(job, (), 0, &shared.text, shared.context).finish(FinishReason::Failed),
         }
     }
+}
+
+/// Whether a sequence is about to compute what would then be remembered for the job.
+fn is_computing_for<F: Forward>(model: &F, sequence: &Sequence<F::Cache>, job: &Job) -> bool {
+    // The last token of a prompt is always computed.
+    let (_, prompt) = job.request.prompt.split_last().unwrap_or((&0, &[]));
+    sequence.owner.is_some()
+        && sequence.owner == job.request.owner
+        && model.remembered(sequence.in_common(prompt)) > sequence.fed()
 }
 
 /// Which of the waiting comes first, by whose they and the running are.

@@ -117,6 +117,16 @@ impl<C> Sequence<C> {
         self.fed > 0
     }
 
+    /// How many of its tokens are in its cache.
+    pub(crate) fn fed(&self) -> usize {
+        self.fed
+    }
+
+    /// How many of its tokens these begin with.
+    pub(crate) fn in_common(&self, tokens: &[u32]) -> usize {
+        self.tokens.iter().zip(tokens).take_while(|(own, other)| own == other).count()
+    }
+
     /// Gives its cache up for an empty one: it is computed again, when there is room. What was sent of
     /// its answer stays, and the next token is drawn as if nothing had happened.
     pub(crate) fn rewind(&mut self, empty: C) {

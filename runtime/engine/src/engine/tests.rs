@@ -409,6 +409,31 @@ fn what_one_owner_computed_serves_that_owner_alone() {
 }
 
 #[test]
+fn choices_share_what_is_computed_of_their_prompt() {
+    let engine = tiny(Limits { max_streams: 4, queue: 0 });
+    let prompt: Vec<u32> = (0..700).map(|index| index * 31 % 250).collect();
+    let request = |owner: Option<&str>| GenerationRequest {
+        owner: owner.map(Arc::from),
+        choices: 3,
+        ..GenerationRequest::greedy(prompt.clone(), 3)
+    };
+    let cached = |owner| -> Vec<usize> {
+        let mut generation = engine.submit(request(owner)).unwrap();
+        let events = std::iter::from_fn(|| generation.next_blocking());
+        let mut cached: Vec<usize> = events
+            .filter_map(|event| match event {
+                Event::Done { cached_tokens, .. } => Some(cached_tokens),
+                Event::Text { .. } => None,
+            })
+            .collect();
+        cached.sort_unstable();
+        cached
+    };
+    assert_eq!(cached(Some("bank")), [0, 672, 672]);
+    assert_eq!(cached(None), [0, 0, 0], "of a request without an owner nothing is remembered");
+}
+
+#[test]
 fn a_remembered_beginning_changes_no_answer() {
     let engine = tiny(Limits::default());
     let prompt = "the strongroom keeps a secret key and then a proof first ".repeat(12);

@@ -3,6 +3,7 @@
 
 use crate::engine::{Forward, Part, scores_of};
 use crate::files::MemoryFiles;
+use crate::kernels::CacheFormat;
 use crate::load::{AnyModel, LoadOptions, load};
 
 fn vector(name: &str) -> Vec<u8> {
@@ -17,23 +18,27 @@ fn every_family_scores_as_llama_cpp_does() {
         let wanted: serde_json::Value = serde_json::from_slice(&vector(&format!("{family}.json"))).unwrap();
         let numbers = |field: &str| wanted[field].as_array().unwrap().iter().map(|number| number.as_f64().unwrap());
         let tokens: Vec<u32> = numbers("tokens").map(|token| token as u32).collect();
-        let AnyModel::Kernels(mut model) = load(&files, &LoadOptions::default(), &|_, _| ()).unwrap().model else {
-            panic!("kernels are the default")
-        };
-        // At once, and with what came before in the cache.
-        for chunk in [tokens.len(), 9] {
-            let mut cache = model.cache(None, &[]).unwrap().0;
-            let mut found = Vec::new();
-            for tokens in tokens.chunks(chunk) {
-                let mut parts = [Part { tokens, cache: &mut cache, wants_scores: true }];
-                found = scores_of(&mut *model, &mut parts).unwrap().pop().unwrap().unwrap();
+        // Eight bits for keys and values cost what the second bound says.
+        for (cache, bound) in [(CacheFormat::F16, 2e-3), (CacheFormat::Int8, 3e-2)] {
+            let options = LoadOptions { cache, ..LoadOptions::default() };
+            let AnyModel::Kernels(mut model) = load(&files, &options, &|_, _| ()).unwrap().model else {
+                panic!("kernels are the default")
+            };
+            // At once, and with what came before in the cache.
+            for chunk in [tokens.len(), 9] {
+                let mut cache = model.cache(None, &[]).unwrap().0;
+                let mut found = Vec::new();
+                for tokens in tokens.chunks(chunk) {
+                    let mut parts = [Part { tokens, cache: &mut cache, wants_scores: true }];
+                    found = scores_of(&mut *model, &mut parts).unwrap().pop().unwrap().unwrap();
+                }
+                let (difference, size) = found
+                    .iter()
+                    .zip(numbers("scores"))
+                    .fold((0.0, 0.0), |(sum, size), (a, b)| (sum + (f64::from(*a) - b).powi(2), size + b * b));
+                let distance = (difference / size).sqrt();
+                assert!(distance < bound, "{family}, {:?}, in chunks of {chunk}: {distance}", options.cache);
             }
-            let (difference, size) = found
-                .iter()
-                .zip(numbers("scores"))
-                .fold((0.0, 0.0), |(sum, size), (a, b)| (sum + (f64::from(*a) - b).powi(2), size + b * b));
-            let distance = (difference / size).sqrt();
-            assert!(distance < 2e-3, "{family} in chunks of {chunk}: {distance}");
         }
     }
 }

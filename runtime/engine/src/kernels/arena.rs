@@ -1,8 +1,6 @@
 //! Stretches of memory for weights, and for keys and values: each reserved at once, locked where the
 //! system allows it, backed by large pages where it has them, and wiped before it is given back.
 
-#![expect(unsafe_code, reason = "16-bit numbers in memory that is mapped as bytes")]
-
 use std::io;
 use std::ops::Range;
 
@@ -74,38 +72,12 @@ impl Drop for Arena {
     }
 }
 
-/// Memory of 16-bit numbers, zero at first, that is given out in parts. Whoever takes a part back wipes
-/// it, so that untouched pages stay untouched.
-pub(crate) struct Halves(MmapMut);
-
-impl Halves {
-    /// Reserves room for `count`; untouched pages cost nothing.
-    ///
-    /// # Errors
-    /// When the system has no such stretch.
-    pub(crate) fn new(count: usize) -> io::Result<Self> {
-        let bytes = count.checked_mul(2).ok_or_else(|| io::Error::other("more memory than there are addresses"))?;
-        Ok(Self(reserve(bytes)?))
-    }
-}
-
-impl std::ops::Deref for Halves {
-    type Target = [u16];
-
-    fn deref(&self) -> &[u16] {
-        // SAFETY: every pattern of 16 bits is a number; a map begins with a page, so nothing is cut off.
-        unsafe { self.0.align_to().1 }
-    }
-}
-
-impl std::ops::DerefMut for Halves {
-    fn deref_mut(&mut self) -> &mut [u16] {
-        // SAFETY: as above, and every number is a pattern of bytes.
-        unsafe { self.0.align_to_mut().1 }
-    }
-}
-
-fn reserve(bytes: usize) -> io::Result<MmapMut> {
+/// Memory that is zero at first and costs nothing until it is touched, for weights, or keys and values.
+/// Whoever gives out parts of it wipes them.
+///
+/// # Errors
+/// When the system has no such stretch.
+pub(crate) fn reserve(bytes: usize) -> io::Result<MmapMut> {
     let map = MmapMut::map_anon(bytes.max(LINE))?;
     // Fewer misses of the address cache; a system without large pages serves small ones.
     let _ = map.advise(Advice::HugePage);

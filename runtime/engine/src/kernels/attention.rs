@@ -1,31 +1,25 @@
-//! Attention to keys and values that lie in pages of 32 positions.
+//! Attention to keys and values that lie in pages of 32 positions (`kv_page.rs`).
 //!
-//! A page of one layer and key-value head has the keys first, turned: for each coordinate the
-//! 32 positions side by side, so that scores of all positions grow together without a sum across
-//! lanes. The values follow, position by position. Both are 16-bit floats. Scores are never all
-//! in memory: each page's are weighed at once against the largest so far (Milakov and Gimelshein,
-//! "Online normalizer calculation for softmax", 2018).
+//! Scores are never all in memory: each page's are weighed at once against the largest so far (Milakov and
+//! Gimelshein, "Online normalizer calculation for softmax", 2018). What threads compute at once, `shares.rs` says.
 
 #![expect(unsafe_code, reason = "outputs interleave by head, and kernels are called at the level that was found")]
 
 use std::ops::Range;
 
-use half::f16;
-
 use super::Cpu;
-use super::elementwise::exp;
+use super::elementwise::{at_each_level, exp};
+use super::kv_page::{self, BLOCK, CacheFormat, HeadPage, PAGE};
 use super::layout::PANEL;
 use super::level::Level;
 use super::pool::Shards;
 use super::portable::single;
+use super::shares::{BESIDE, Merge, Piece, Rows, Shares};
 
-/// Positions of a page.
-pub(crate) const PAGE: usize = 32;
 /// Queries that are computed side by side.
 pub(super) const TILE: usize = 8;
 /// Width that a head has at most.
 pub(crate) const HEAD_WIDTH: usize = 512;
-
 /// How a layer attends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Attention {
@@ -39,6 +33,8 @@ pub(crate) struct Attention {
     pub(crate) soft_cap: Option<f32>,
     /// Positions that a row sees, itself included; `None` is all.
     pub(crate) window: Option<usize>,
+    /// How keys and values are kept.
+    pub(crate) format: CacheFormat,
 }
 
 impl Attention {
@@ -47,9 +43,9 @@ impl Attention {
         self.width.next_multiple_of(PANEL)
     }
 
-    /// 16-bit numbers that a page of one layer and head takes.
+    /// Bytes that a page of one layer and head takes.
     pub(crate) fn head_page(&self) -> usize {
-        2 * PAGE * self.stride()
+        self.format.head_page(self.stride())
     }
 
     /// Those of a page of one layer.
@@ -68,7 +64,7 @@ pub(crate) struct Query {
 
 /// Where pages lie: of a sequence, by its place among the step's, and a number of its pages, those of
 /// the layer, [`Attention::layer_page`] long.
-pub(crate) type Pages<'a> = dyn Fn(usize, usize) -> &'a [u16] + Sync + 'a;
+pub(crate) type Pages<'a> = dyn Fn(usize, usize) -> &'a [u8] + Sync + 'a;
 
 /// A query as a kernel sees it.
 #[derive(Clone, Copy)]
@@ -87,33 +83,10 @@ pub(super) struct Sums {
 }
 
 /// Writes a row's keys and values of one layer into its place of a page.
-pub(crate) fn store(level: Level, attention: &Attention, page: &mut [u16], slot: usize, keys: &[f32], values: &[f32]) {
-    let stride = attention.stride();
+pub(crate) fn store(level: Level, attention: &Attention, page: &mut [u8], slot: usize, keys: &[f32], values: &[f32]) {
     let heads = keys.chunks_exact(attention.width).zip(values.chunks_exact(attention.width));
-    let mut narrow = [0; HEAD_WIDTH];
     for (page, (keys, values)) in page.chunks_exact_mut(attention.head_page()).zip(heads) {
-        let (key_page, value_page) = page.split_at_mut(PAGE * stride);
-        let narrow = &mut narrow[..attention.width];
-        halve(level, keys, narrow);
-        key_page.chunks_exact_mut(PAGE).zip(&*narrow).for_each(|(coordinate, key)| coordinate[slot] = *key);
-        halve(level, values, &mut value_page[slot * stride..slot * stride + attention.width]);
-    }
-}
-
-/// As 16-bit floats; what is too large becomes the largest.
-fn halve(level: Level, numbers: &[f32], target: &mut [u16]) {
-    match level {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the level says that the processor has these instructions.
-        Level::Avx512(_) if numbers.len().is_multiple_of(PANEL) => unsafe {
-            super::avx512::attention::halve(numbers, target);
-        },
-        _ => {
-            let largest = f16::MAX.to_f32();
-            for (target, number) in target.iter_mut().zip(numbers) {
-                *target = f16::from_f32(number.clamp(-largest, largest)).to_bits();
-            }
-        }
+        kv_page::store(level, attention.format, attention.stride(), page, slot, keys, values);
     }
 }
 
@@ -128,96 +101,136 @@ pub(crate) fn attend(
     queries: &[f32],
     parts: &[Query],
     pages: &Pages<'_>,
+    shares: &mut Shares,
     out: &mut [f32],
 ) {
     let level = cpu.level;
-    let group = attention.heads / attention.kv_heads;
-    let tiles = |part: &Query| (part.rows.len() * group).div_ceil(TILE);
-    let work: usize = parts.iter().map(|part| tiles(part) * attention.kv_heads).sum();
+    shares.plan(attention, parts);
+    let Shares { pieces, merges, partials } = shares;
+    let record = attention.width + BESIDE;
     let out = Shards::new(out);
-    cpu.pool.each(work, &|index| {
-        let mut index = index;
-        for (number, part) in parts.iter().enumerate() {
-            let of_part = tiles(part) * attention.kv_heads;
-            if index < of_part {
-                // Later rows see more: they come first, so that no thread is left with the longest.
-                let tile = tiles(part) - 1 - index / attention.kv_heads;
-                let pages = |page: usize| pages(number, page);
-                let work = Tile { attention, queries, part, kv_head: index % attention.kv_heads, tile };
-                return work.compute(level, &pages, &out);
+    {
+        let partials = Shards::new(partials);
+        cpu.pool.each(pieces.len(), &|index| {
+            let Piece { tile, pages: range, partial } = &pieces[index];
+            let rows = Rows::of(attention, &parts[tile.part], *tile);
+            let page = |page: usize| pages(tile.part, page);
+            let sums = rows.sums(level, queries, &page, range.clone());
+            for at in 0..rows.queries.len() {
+                let values = &sums.values[at][..attention.width];
+                if let Some((first, step)) = partial {
+                    let start = first + at * step;
+                    // SAFETY: each query and span has a place of its own, and each piece is given out once.
+                    let place = unsafe { partials.part(start..start + record) };
+                    place[..BESIDE].copy_from_slice(&[sums.largest[at], sums.total[at]]);
+                    place[BESIDE..].copy_from_slice(values);
+                } else {
+                    // SAFETY: each row and head is in one tile, which is in one piece, given out once.
+                    let out = unsafe { out.part(rows.place(at)) };
+                    let inverse = 1.0 / sums.total[at];
+                    out.iter_mut().zip(values).for_each(|(out, value)| *out = value * inverse);
+                }
             }
-            index -= of_part;
+        });
+    }
+    cpu.pool.each(merges.len(), &|index| {
+        let Merge { tile, first, spans } = &merges[index];
+        let rows = Rows::of(attention, &parts[tile.part], *tile);
+        let each = partials[*first..].chunks_exact(spans * record);
+        for (at, partials) in each.enumerate().take(rows.queries.len()) {
+            // SAFETY: each row and head is in one tile, which is merged once.
+            merge(level, partials, unsafe { out.part(rows.place(at)) });
         }
     });
 }
 
-/// Queries of one sequence and key-value head that are computed side by side.
-struct Tile<'a> {
-    attention: &'a Attention,
-    queries: &'a [f32],
-    part: &'a Query,
-    kv_head: usize,
-    tile: usize,
+at_each_level! {
+    /// The mean of the values of all spans, from the partial sums of one query.
+    fn merge(partials: &[f32], out: &mut [f32]) {
+        let records = || partials.chunks_exact(out.len() + BESIDE);
+        let largest = records().fold(f32::NEG_INFINITY, |largest, record| largest.max(record[0]));
+        let total: f32 = records().map(|record| exp(record[0] - largest) * record[1]).sum();
+        let mut factors = records().map(|record| exp(record[0] - largest) / total);
+        out.fill(0.0);
+        for record in partials.chunks_exact(out.len() + BESIDE) {
+            let factor = factors.next().unwrap_or(0.0);
+            out.iter_mut().zip(&record[BESIDE..]).for_each(|(out, value)| *out += factor * value);
+        }
+    }
 }
 
-impl Tile<'_> {
-    fn compute<'p>(&self, level: Level, pages: &dyn Fn(usize) -> &'p [u16], out: &Shards<'_, f32>) {
-        let Self { attention, queries, part, kv_head, tile } = *self;
-        let (width, row_width) = (attention.width, attention.heads * attention.width);
-        let group = attention.heads / attention.kv_heads;
-        let all = part.rows.len() * group;
-        // Tiles of one size, give or take one, rather than full ones and a small rest.
-        let (count, start) = (all.div_ceil(TILE), |tile: usize| tile * all / all.div_ceil(TILE));
-        debug_assert!(tile < count);
-        let place = |query: usize| {
-            let row = part.rows.start + query / group;
-            row * row_width + (kv_head * group + query % group) * width
-        };
-        let range = start(tile)..start(tile + 1);
+impl Rows<'_> {
+    /// Adds up these pages.
+    fn sums<'p>(&self, level: Level, queries: &[f32], page: &dyn Fn(usize) -> &'p [u8], pages: Range<usize>) -> Sums {
+        let attention = self.attention;
         let heads: [Head<'_>; TILE] = std::array::from_fn(|at| {
-            let query = (range.start + at).min(range.end - 1);
-            let end = part.position + query / group + 1;
-            let first = attention.window.map_or(0, |window| end.saturating_sub(window));
-            Head { query: &queries[place(query)..place(query) + width], first, end }
+            let at = at.min(self.queries.len() - 1);
+            let Range { start: first, end } = self.seen(at);
+            Head { query: &queries[self.place(at)], first, end }
         });
-        let heads = &heads[..range.len()];
-        let (first, end) =
-            heads.iter().fold((usize::MAX, 0), |(first, end), head| (first.min(head.first), end.max(head.end)));
+        let heads = &heads[..self.queries.len()];
         let mut sums =
             Sums { largest: [f32::NEG_INFINITY; TILE], total: [0.0; TILE], values: [[0.0; HEAD_WIDTH]; TILE] };
-        for index in first / PAGE..end.div_ceil(PAGE) {
-            let page = &pages(index)[kv_head * attention.head_page()..(kv_head + 1) * attention.head_page()];
+        for index in pages {
+            let of_head = self.kv_head * attention.head_page()..(self.kv_head + 1) * attention.head_page();
+            let page = HeadPage::new(attention.format, attention.stride(), &page(index)[of_head]);
             match level {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the level says that the processor has these instructions.
                 Level::Avx512(_) => unsafe {
-                    super::avx512::attention::page(attention, heads, page, index * PAGE, &mut sums);
+                    super::avx512::attention::page(attention, heads, &page, index * PAGE, &mut sums);
                 },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the level says that the processor has these instructions.
-                Level::Avx2(_) => unsafe { super::avx2::page(attention, heads, page, index * PAGE, &mut sums) },
-                _ => plain_page(attention, heads, page, index * PAGE, &mut sums),
+                Level::Avx2(_) => unsafe { super::avx2::page(attention, heads, &page, index * PAGE, &mut sums) },
+                _ => plain_page(attention, heads, &page, index * PAGE, &mut sums),
             }
         }
-        for (at, query) in range.enumerate() {
-            // SAFETY: each row and head is in one tile, which is given out once.
-            let out = unsafe { out.part(place(query)..place(query) + width) };
-            let inverse = 1.0 / sums.total[at];
-            out.iter_mut().zip(&sums.values[at]).for_each(|(out, value)| *out = value * inverse);
-        }
+        sums
     }
 }
 
 /// One page in plain Rust.
 #[inline(always)]
-pub(super) fn plain_page(attention: &Attention, heads: &[Head<'_>], page: &[u16], position: usize, sums: &mut Sums) {
-    let stride = attention.stride();
-    let (keys, values) = page.split_at(PAGE * stride);
+pub(super) fn plain_page(
+    attention: &Attention,
+    heads: &[Head<'_>],
+    page: &HeadPage<'_>,
+    position: usize,
+    sums: &mut Sums,
+) {
+    match attention.format {
+        CacheFormat::F16 => plain_numbers::<2>(attention, heads, page, position, sums),
+        CacheFormat::Int8 => plain_numbers::<1>(attention, heads, page, position, sums),
+    }
+}
+
+/// A page of numbers of so many bytes: 16-bit floats, or signed integers with scales.
+#[inline(always)]
+fn plain_numbers<const BYTES: usize>(
+    attention: &Attention,
+    heads: &[Head<'_>],
+    page: &HeadPage<'_>,
+    position: usize,
+    sums: &mut Sums,
+) {
+    let (keys, values) = (page.keys.as_chunks::<BYTES>().0, page.values.as_chunks::<BYTES>().0);
+    // Without scales, all coordinates are one block.
+    let block = if BYTES == 1 { BLOCK } else { HEAD_WIDTH };
+    let scaled = |scales: &[[[u8; 2]; PAGE]], block: usize, slot: usize| {
+        if BYTES == 1 { single(scales[block][slot]) } else { 1.0 }
+    };
     for (at, head) in heads.iter().enumerate() {
         let mut scores = [0f32; PAGE];
-        for (key, &query) in keys.chunks_exact(PAGE).zip(head.query) {
-            for (score, key) in scores.iter_mut().zip(key) {
-                *score += single(key.to_le_bytes()) * query;
+        for (index, (keys, queries)) in keys.chunks(block * PAGE).zip(head.query.chunks(block)).enumerate() {
+            let mut of_block = [0f32; PAGE];
+            for (key, &query) in keys.chunks_exact(PAGE).zip(queries) {
+                for (score, key) in of_block.iter_mut().zip(key) {
+                    *score += number(key) * query;
+                }
+            }
+            for (slot, (score, of_block)) in scores.iter_mut().zip(of_block).enumerate() {
+                *score += of_block * scaled(page.key_scales, index, slot);
             }
         }
         for (slot, score) in scores.iter_mut().enumerate() {
@@ -238,12 +251,21 @@ pub(super) fn plain_page(attention: &Attention, heads: &[Head<'_>], page: &[u16]
         sums.total[at] *= shrink;
         let total = &mut sums.values[at][..attention.width];
         total.iter_mut().for_each(|value| *value *= shrink);
-        for (score, values) in scores.iter().zip(values.chunks_exact(stride)) {
+        for (slot, (score, values)) in scores.iter().zip(values.chunks_exact(attention.stride())).enumerate() {
             if *score > f32::NEG_INFINITY {
                 let weight = exp(*score - largest);
                 sums.total[at] += weight;
-                total.iter_mut().zip(values).for_each(|(total, value)| *total += weight * single(value.to_le_bytes()));
+                for (index, (total, values)) in total.chunks_mut(block).zip(values.chunks(block)).enumerate() {
+                    let weight = weight * scaled(page.value_scales, index, slot);
+                    total.iter_mut().zip(values).for_each(|(total, value)| *total += weight * number(value));
+                }
             }
         }
     }
+}
+
+/// What the bytes of a number stand for, before its scale.
+#[inline(always)]
+fn number<const BYTES: usize>(bytes: &[u8; BYTES]) -> f32 {
+    if BYTES == 1 { f32::from(bytes[0].cast_signed()) } else { single([bytes[0], bytes[BYTES - 1]]) }
 }

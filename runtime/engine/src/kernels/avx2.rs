@@ -18,6 +18,7 @@ use std::arch::x86_64::{
 };
 
 use super::attention::{Attention, Head, Sums, plain_page};
+use super::kv_page::HeadPage;
 use super::layout::{BLOCK, HALVES_BYTES, LINE, Layout, NESTED_BYTES, PANEL, SUPER, Scales};
 use super::rows::Row;
 
@@ -292,6 +293,6 @@ fn put<const M: usize>(totals: &[[__m256; 2]; M], out: &mut [[f32; PANEL]; M]) {
 
 /// [`plain_page`], compiled for these instructions.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn page(attention: &Attention, heads: &[Head<'_>], page: &[u16], position: usize, sums: &mut Sums) {
+pub(super) fn page(attention: &Attention, heads: &[Head<'_>], page: &HeadPage<'_>, position: usize, sums: &mut Sums) {
     plain_page(attention, heads, page, position, sums);
 }

@@ -33,6 +33,7 @@ mod avx2;
 mod avx512;
 mod elementwise;
 mod inside;
+mod kv_page;
 mod layout;
 mod level;
 mod lookup;
@@ -41,16 +42,19 @@ mod pack;
 mod pool;
 mod portable;
 mod rows;
+mod shares;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use arena::{Arena, ArenaBuilder, Halves};
-pub(crate) use attention::{Attention, HEAD_WIDTH, PAGE, Query, attend, store};
+pub(crate) use arena::{Arena, ArenaBuilder, reserve};
+pub(crate) use attention::{Attention, HEAD_WIDTH, Query, attend, store};
 pub(crate) use elementwise::{
     add, gelu, gelu_times, layer_normalize, normalize, rotate_halves, rotate_pairs, silu_times,
 };
 pub(crate) use inside::{Texts, attend_inside};
+pub use kv_page::CacheFormat;
+pub(crate) use kv_page::PAGE;
 pub(crate) use layout::{Layout, Matrix, PANEL};
 pub(crate) use level::Level;
 pub(crate) use lookup::lookup;
@@ -58,6 +62,7 @@ pub(crate) use matmul::{Product, multiply};
 pub(crate) use pack::pack;
 pub(crate) use pool::{Pool, each_row};
 pub(crate) use rows::Rows;
+pub(crate) use shares::Shares;
 
 /// What a model computes with: instructions and threads.
 pub(crate) struct Cpu {

@@ -124,12 +124,14 @@ fn several_matrices_share_one_input() {
     }
 }
 
-/// Pages of a sequence whose keys and values are at hand, too.
+/// Pages of a sequence, and the numbers that its keys and values stand for there.
 struct Sequence {
-    pages: Vec<Vec<u16>>,
+    pages: Vec<Vec<u8>>,
     keys: Vec<Vec<f32>>,
     values: Vec<Vec<f32>>,
 }
+
+const FORMATS: [CacheFormat; 2] = [CacheFormat::F16, CacheFormat::Int8];
 
 fn sequence(level: Level, seed: &mut SplitMix64, attention: &Attention, positions: usize) -> Sequence {
     let kv = attention.kv_heads * attention.width;
@@ -138,30 +140,58 @@ fn sequence(level: Level, seed: &mut SplitMix64, attention: &Attention, position
         let (keys, values) = (random(seed, kv), random(seed, kv));
         if position % PAGE == 0 {
             // What a page had before must not matter.
-            sequence.pages.push(vec![0x7e00; attention.layer_page()]);
-            sequence.pages.last_mut().unwrap().fill(0x3c00);
+            sequence.pages.push(vec![0x3c; attention.layer_page()]);
         }
         store(level, attention, sequence.pages.last_mut().unwrap(), position % PAGE, &keys, &values);
-        sequence.keys.push(keys);
-        sequence.values.push(values);
+        let kept =
+            |heads: &[f32]| heads.chunks(attention.width).flat_map(|head| kept(attention.format, head)).collect();
+        sequence.keys.push(kept(&keys));
+        sequence.values.push(kept(&values));
     }
     sequence
 }
 
+/// What a head's numbers stand for as they are kept.
+fn kept(format: CacheFormat, head: &[f32]) -> Vec<f32> {
+    let half = |x: f32| half::f16::from_f32(x).to_f32();
+    let integers = |block: &[f32]| {
+        let scale = half(block.iter().fold(0f32, |largest, x| largest.max(x.abs())) / 127.0);
+        block.iter().map(move |x| (x * (1.0 / scale)).round_ties_even().clamp(-127.0, 127.0) * scale).collect()
+    };
+    match format {
+        CacheFormat::F16 => head.iter().map(|&x| half(x)).collect(),
+        CacheFormat::Int8 => head.chunks(32).flat_map(|block| -> Vec<f32> { integers(block) }).collect(),
+    }
+}
+
+/// What a step's attention gives.
+fn attended(
+    cpu: &mut Cpu,
+    attention: &Attention,
+    queries: &[f32],
+    parts: &[Query],
+    sequences: &[&Sequence],
+) -> Vec<f32> {
+    let mut out = vec![f32::NAN; queries.len()];
+    let pages = |part: usize, page: usize| &sequences[part].pages[page][..];
+    attend(cpu, attention, queries, parts, &pages, &mut Shares::default(), &mut out);
+    out
+}
+
 #[test]
 fn attention_is_a_weighted_mean_of_what_is_seen() {
-    for (width, soft_cap, window) in [(64, None, None), (128, Some(2.0), None), (40, None, Some(19)), (256, None, None)]
+    for (width, soft_cap, window) in
+        [(64, None, None), (128, Some(2.0), None), (40, None, Some(19)), (256, None, None), (64, None, Some(900))]
     {
-        let attention = Attention { heads: 6, kv_heads: 2, width, scale: 0.7, soft_cap, window };
-        for level in Level::all() {
+        for (level, format) in Level::all().flat_map(|level| FORMATS.map(|format| (level, format))) {
+            let attention = Attention { heads: 6, kv_heads: 2, width, scale: 0.7, soft_cap, window, format };
             let mut cpu = Cpu::new(level, 2);
             let mut seed = SplitMix64(width as u64);
-            // A long sequence of which three rows are new, and a whole short one.
-            let sequences = [sequence(level, &mut seed, &attention, 70), sequence(level, &mut seed, &attention, 5)];
-            let parts = [Query { rows: 0..3, position: 67 }, Query { rows: 3..8, position: 0 }];
-            let queries = random(&mut seed, 8 * 6 * width);
-            let mut out = vec![f32::NAN; queries.len()];
-            attend(&mut cpu, &attention, &queries, &parts, &|part, page| &sequences[part].pages[page], &mut out);
+            // A long sequence of which three rows are new, a whole short one, and one that is split among threads.
+            let sequences = [70, 5, 1300].map(|positions| sequence(level, &mut seed, &attention, positions));
+            let parts = [(0..3, 67), (3..8, 0), (8..9, 1299)].map(|(rows, position)| Query { rows, position });
+            let queries = random(&mut seed, 9 * 6 * width);
+            let out = attended(&mut cpu, &attention, &queries, &parts, &sequences.each_ref());
             for (part, sequence) in parts.iter().zip(&sequences) {
                 for (offset, row) in part.rows.clone().enumerate() {
                     for head in 0..6 {
@@ -169,15 +199,55 @@ fn attention_is_a_weighted_mean_of_what_is_seen() {
                         let wanted =
                             plain(&attention, sequence, &queries[at..at + width], head / 3, part.position + offset);
                         for (found, wanted) in out[at..at + width].iter().zip(wanted) {
-                            assert!(
-                                (f64::from(*found) - wanted).abs() < 2e-3,
-                                "{} {width}: {found}, {wanted}",
-                                level.name()
-                            );
+                            let difference = (f64::from(*found) - wanted).abs();
+                            assert!(difference < 2e-5, "{} {format:?} {width}: {found}, {wanted}", level.name());
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn attention_depends_neither_on_threads_nor_on_other_sequences() {
+    for format in FORMATS {
+        let attention =
+            Attention { heads: 8, kv_heads: 1, width: 64, scale: 0.2, soft_cap: None, window: None, format };
+        let level = Level::best();
+        let mut seed = SplitMix64(5);
+        let sequences = [1500, 40].map(|positions| sequence(level, &mut seed, &attention, positions));
+        let [long, short] = &sequences;
+        let queries = random(&mut seed, 4 * 8 * 64);
+        let (first, rest) = queries.split_at(8 * 64);
+        let long_row = Query { rows: 0..1, position: 1499 };
+        let wanted = attended(&mut Cpu::new(level, 1), &attention, first, &[long_row], &[long]);
+        for threads in [1, 2, 3, 7] {
+            let mut cpu = Cpu::new(level, threads);
+            let parts = [Query { rows: 0..3, position: 37 }, Query { rows: 3..4, position: 1499 }];
+            let found = attended(&mut cpu, &attention, &[rest, first].concat(), &parts, &[short, long]);
+            assert_eq!(found[3 * 8 * 64..], wanted, "{threads} threads");
+        }
+    }
+}
+
+#[test]
+fn attention_to_integers_is_near_that_to_floats() {
+    for (width, positions) in [(64, 100), (128, 1300), (40, 300)] {
+        for level in Level::all() {
+            let [floats, integers] = FORMATS.map(|format| {
+                let scale = 1.0 / (width as f32).sqrt();
+                let attention = Attention { heads: 4, kv_heads: 2, width, scale, soft_cap: None, window: None, format };
+                let mut seed = SplitMix64(width as u64 + 1);
+                let sequence = sequence(level, &mut seed, &attention, positions);
+                let queries = random(&mut seed, 4 * width);
+                let part = Query { rows: 0..1, position: positions - 1 };
+                attended(&mut Cpu::new(level, 2), &attention, &queries, &[part], &[&sequence])
+            });
+            let size: f32 = floats.iter().map(|x| x * x).sum();
+            let difference: f32 = floats.iter().zip(&integers).map(|(a, b)| (a - b).powi(2)).sum();
+            let distance = (difference / size).sqrt();
+            assert!(distance > 0.0 && distance < 0.01, "{} {width}: {distance}", level.name());
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::engine::Part;
 use crate::error::EngineError;
 use crate::families::Activation;
 use crate::kernels::{
-    Arena, Attention, Cpu, Matrix, Product, Query, add, attend, each_row, gelu_times, multiply, normalize, silu_times,
-    store,
+    Arena, Attention, CacheFormat, Cpu, Matrix, Product, Query, add, attend, each_row, gelu_times, multiply, normalize,
+    silu_times, store,
 };
 use crate::weights::{LayerPart, Part as Weight};
 
@@ -47,7 +47,12 @@ pub(super) struct Step<'a> {
 }
 
 impl Layer {
-    pub(super) fn load(config: &ModelConfig, packer: &mut Packer<'_, '_>, index: usize) -> Result<Self, EngineError> {
+    pub(super) fn load(
+        config: &ModelConfig,
+        packer: &mut Packer<'_, '_>,
+        index: usize,
+        format: CacheFormat,
+    ) -> Result<Self, EngineError> {
         let part = |part| Weight::Layer(index, part);
         let (width, query, kv, wide) = (config.width, config.query_width(), config.kv_width(), config.feed_forward);
         let recipe = &config.recipe;
@@ -76,7 +81,7 @@ impl Layer {
             if recipe.has_post_norms { LayerPart::PreFeedForwardNorm } else { LayerPart::FeedForwardNorm };
         Ok(Self {
             index,
-            attention: attention(config, index),
+            attention: attention(config, index, format),
             attention_norm: packer.norm(config, part(LayerPart::AttentionNorm), width)?,
             query: query_matrix,
             key,
@@ -176,12 +181,13 @@ impl Layer {
     fn attend(&self, cpu: &mut Cpu, step: &Step<'_>, parts: &[Part<'_, KvCache>], scratch: &mut Scratch) {
         let pool = &*step.pool;
         let pages = |part: usize, page: usize| pool.layer(parts[part].cache.page(page), self.index);
-        attend(cpu, &self.attention, &scratch.query, step.queries, &pages, &mut scratch.attended);
+        let Scratch { query, attended, shares, .. } = scratch;
+        attend(cpu, &self.attention, query, step.queries, &pages, shares, attended);
     }
 }
 
 /// How a layer of this model attends.
-pub(super) fn attention(config: &ModelConfig, layer: usize) -> Attention {
+pub(super) fn attention(config: &ModelConfig, layer: usize, format: CacheFormat) -> Attention {
     Attention {
         heads: config.heads,
         kv_heads: config.kv_heads,
@@ -189,6 +195,7 @@ pub(super) fn attention(config: &ModelConfig, layer: usize) -> Attention {
         scale: config.recipe.score_scale,
         soft_cap: config.recipe.score_cap,
         window: config.recipe.window_of(layer).map(|window| window.positions),
+        format,
     }
 }
 

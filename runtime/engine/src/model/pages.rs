@@ -4,14 +4,16 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use memmap2::MmapMut;
+
 use super::prefixes::{Prefixes, Remembered};
 use crate::error::EngineError;
-use crate::kernels::{Halves, PAGE};
+use crate::kernels::{PAGE, reserve};
 
 /// All pages, and who has which.
 pub(super) struct PagePool {
-    memory: Halves,
-    /// 16-bit numbers of a page, and of one layer in it.
+    memory: MmapMut,
+    /// Bytes of a page, and of one layer in it.
     page: usize,
     layer: usize,
     free: Vec<u32>,
@@ -36,10 +38,10 @@ pub(crate) struct KvCache {
 }
 
 impl PagePool {
-    /// `count` pages of so many layers.
+    /// `count` pages of so many layers, of `layer` bytes each.
     pub(super) fn new(layers: usize, layer: usize, count: usize) -> Result<Self, EngineError> {
         let page = layers * layer;
-        let memory = page.checked_mul(count).map(Halves::new).transpose().map_err(EngineError::Memory)?;
+        let memory = page.checked_mul(count).map(reserve).transpose().map_err(EngineError::Memory)?;
         let memory = memory.ok_or_else(|| EngineError::Memory(std::io::ErrorKind::OutOfMemory.into()))?;
         // The first pages are given out first.
         let free = (0..count as u32).rev().collect();
@@ -47,45 +49,60 @@ impl PagePool {
     }
 
     /// One layer of a page, to write to.
-    pub(super) fn layer_mut(&mut self, page: u32, layer: usize) -> &mut [u16] {
+    pub(super) fn layer_mut(&mut self, page: u32, layer: usize) -> &mut [u8] {
         let start = page as usize * self.page + layer * self.layer;
         &mut self.memory[start..start + self.layer]
     }
 
     /// One layer of a page.
-    pub(super) fn layer(&self, page: u32, layer: usize) -> &[u16] {
+    pub(super) fn layer(&self, page: u32, layer: usize) -> &[u8] {
         let start = page as usize * self.page + layer * self.layer;
         &self.memory[start..start + self.layer]
     }
 
     /// Bytes of all pages.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&self.memory[..])
+        self.memory.len()
+    }
+
+    /// Whether no page has anything in it.
+    #[cfg(test)]
+    pub(super) fn is_clean(&self) -> bool {
+        self.memory.iter().all(|&byte| byte == 0)
     }
 
     /// Pages that can be had: free ones, and remembered ones that nobody else holds.
     pub(super) fn room(&self) -> usize {
-        self.free.len() + self.prefixes.pages().filter(|&page| self.holders[page as usize] == 1).count()
+        self.free.len() + self.prefixes.idle()
     }
 
     fn take(&mut self) -> Result<u32, EngineError> {
-        if self.free.is_empty() {
-            let holders = &self.holders;
-            if let Some(page) = self.prefixes.forget(|page| holders[page as usize] == 1) {
-                self.let_go(page);
-            }
+        if self.free.is_empty()
+            && let Some(page) = self.prefixes.forget()
+        {
+            self.let_go(page);
         }
         let page = self.free.pop().ok_or_else(|| EngineError::Memory(std::io::ErrorKind::OutOfMemory.into()))?;
         self.holders[page as usize] = 1;
         Ok(page)
     }
 
+    fn hold(&mut self, page: u32) {
+        self.holders[page as usize] += 1;
+        self.prefixes.hold(page);
+    }
+
     fn let_go(&mut self, page: u32) {
         let holders = &mut self.holders[page as usize];
         *holders -= 1;
-        if *holders == 0 {
-            self.wipe(page);
-            self.free.push(page);
+        match *holders {
+            0 => {
+                self.wipe(page);
+                self.free.push(page);
+            }
+            // Pages with two holders are remembered: that memory is left.
+            1 => self.prefixes.rest(page),
+            _ => {}
         }
     }
 
@@ -124,7 +141,7 @@ impl KvCache {
             let (full, _) = tokens[..tokens.len().saturating_sub(1)].as_chunks::<PAGE>();
             for tokens in full {
                 let Some((page, remembered)) = pool.prefixes.find(owner, cache.last, tokens) else { break };
-                pool.holders[page as usize] += 1;
+                pool.hold(page);
                 cache.pages.push(page);
                 cache.last = remembered;
             }
@@ -181,7 +198,7 @@ impl KvCache {
             let page = self.pages[first + index];
             let (remembered, is_new) = pool.prefixes.remember(owner, self.last, tokens, page);
             if is_new {
-                pool.holders[page as usize] += 1;
+                pool.hold(page);
             }
             self.last = remembered;
         }
@@ -193,7 +210,8 @@ impl KvCache {
 impl Drop for KvCache {
     fn drop(&mut self) {
         let mut pool = lock(&self.pool);
-        self.pages.drain(..).for_each(|page| pool.let_go(page));
+        // The last first: what follows a forgotten page is not found any more.
+        self.pages.drain(..).rev().for_each(|page| pool.let_go(page));
     }
 }
 
@@ -226,7 +244,7 @@ mod tests {
         let mut second = cache(&pool, None, &[]);
         assert!(second.reserve(1).is_err(), "all pages are taken");
         drop(first);
-        assert!(lock(&pool).memory.iter().all(|&number| number == 0));
+        assert!(lock(&pool).is_clean());
         second.reserve(2 * PAGE).unwrap();
         drop(second);
         assert_eq!(lock(&pool).free.len(), 2);
@@ -281,7 +299,7 @@ mod tests {
         assert_eq!(lock(&pool).room(), 3);
         let mut stranger = cache(&pool, Some("hospital"), &[]);
         stranger.reserve(2 * PAGE).unwrap();
-        assert!((0..2).all(|page| lock(&pool).layer(stranger.page(page), 0).iter().all(|&number| number == 0)));
+        assert!((0..2).all(|page| lock(&pool).layer(stranger.page(page), 0).iter().all(|&byte| byte == 0)));
         assert_eq!(cache(&pool, Some("bank"), &old).len(), 0);
         assert_eq!(cache(&pool, Some("bank"), &new).len(), PAGE);
         assert_eq!(stranger.pages_for(3 * PAGE), 1);

@@ -2,7 +2,7 @@
 //! A page is found by its owner, its 32 tokens and what came before it, all compared as they are, so
 //! that nobody is served from what others computed, nor can tell from the time that it is there.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::kernels::PAGE;
@@ -19,37 +19,30 @@ struct Key {
     tokens: [u32; PAGE],
 }
 
-struct Entry {
-    page: u32,
-    number: Remembered,
-    /// When it was last of use.
-    used: u64,
+struct Page {
+    key: Arc<Key>,
+    /// Since when no sequence holds it.
+    idle: Option<u64>,
 }
 
 /// All remembered pages.
 #[derive(Default)]
 pub(super) struct Prefixes {
-    entries: HashMap<Key, Entry>,
+    entries: HashMap<Arc<Key>, (u32, Remembered)>,
+    pages: HashMap<u32, Page>,
+    /// Pages that no sequence holds, by since when.
+    idle: BTreeMap<u64, u32>,
     numbers: u64,
     clock: u64,
 }
 
 impl Prefixes {
     /// The page of an owner that has these tokens after that one.
-    pub(super) fn find(
-        &mut self,
-        owner: &Arc<str>,
-        after: Remembered,
-        tokens: &[u32; PAGE],
-    ) -> Option<(u32, Remembered)> {
-        self.clock += 1;
-        let key = Key { owner: owner.clone(), after, tokens: *tokens };
-        let entry = self.entries.get_mut(&key)?;
-        entry.used = self.clock;
-        Some((entry.page, entry.number))
+    pub(super) fn find(&self, owner: &Arc<str>, after: Remembered, tokens: &[u32; PAGE]) -> Option<(u32, Remembered)> {
+        self.entries.get(&Key { owner: owner.clone(), after, tokens: *tokens }).copied()
     }
 
-    /// Remembers a page, unless one with the same tokens is there already; whether it did.
+    /// Remembers a page that a sequence holds, unless one with the same tokens is there already; whether it did.
     pub(super) fn remember(
         &mut self,
         owner: &Arc<str>,
@@ -62,21 +55,39 @@ impl Prefixes {
         }
         self.numbers += 1;
         let number = Remembered(self.numbers);
-        let key = Key { owner: owner.clone(), after, tokens: *tokens };
-        self.entries.insert(key, Entry { page, number, used: self.clock });
+        let key = Arc::new(Key { owner: owner.clone(), after, tokens: *tokens });
+        self.entries.insert(key.clone(), (page, number));
+        self.pages.insert(page, Page { key, idle: None });
         (number, true)
     }
 
-    /// Forgets the page that was of no use for the longest, among those that may go.
-    pub(super) fn forget(&mut self, may_go: impl Fn(u32) -> bool) -> Option<u32> {
-        let (_, oldest) = self.entries.iter().filter(|(_, entry)| may_go(entry.page)).min_by_key(|(_, it)| it.used)?;
-        let (page, number) = (oldest.page, oldest.number);
-        self.entries.retain(|_, entry| entry.number != number);
+    /// A sequence holds this page, remembered or not.
+    pub(super) fn hold(&mut self, page: u32) {
+        if let Some(since) = self.pages.get_mut(&page).and_then(|page| page.idle.take()) {
+            self.idle.remove(&since);
+        }
+    }
+
+    /// No sequence holds this page any more, remembered or not.
+    pub(super) fn rest(&mut self, page: u32) {
+        if let Some(entry) = self.pages.get_mut(&page) {
+            self.clock += 1;
+            entry.idle = Some(self.clock);
+            self.idle.insert(self.clock, page);
+        }
+    }
+
+    /// Forgets the page that no sequence has held for the longest.
+    pub(super) fn forget(&mut self) -> Option<u32> {
+        let (_, page) = self.idle.pop_first()?;
+        if let Some(entry) = self.pages.remove(&page) {
+            self.entries.remove(&entry.key);
+        }
         Some(page)
     }
 
-    /// The pages that are remembered.
-    pub(super) fn pages(&self) -> impl Iterator<Item = u32> {
-        self.entries.values().map(|entry| entry.page)
+    /// How many pages no sequence holds.
+    pub(super) fn idle(&self) -> usize {
+        self.idle.len()
     }
 }

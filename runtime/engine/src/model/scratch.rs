@@ -3,7 +3,7 @@
 
 use super::rotary::StepAngles;
 use crate::config::ModelConfig;
-use crate::kernels::Rows;
+use crate::kernels::{Rows, Shares};
 
 /// Rows of numbers, each as wide as its name says.
 #[derive(Default)]
@@ -23,6 +23,7 @@ pub(super) struct Scratch {
     /// The input of a product, quantised.
     pub(super) rows: Rows,
     pub(super) angles: StepAngles,
+    pub(super) shares: Shares,
 }
 
 impl Scratch {

@@ -2,6 +2,7 @@
 //! packing or tensors.
 
 mod adapters;
+mod cache;
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -12,6 +13,7 @@ use crate::config::{ModelConfig, Rotation};
 use crate::engine::{Forward, Part, Scores, scores_of};
 use crate::files::MemoryFiles;
 use crate::gguf::Header;
+use crate::kernels::CacheFormat;
 use crate::load::{AnyModel, Arithmetic, LoadOptions, load};
 use crate::tiny::tiny_model;
 use crate::weights::{DEVICE, GgufWeights, LayerPart, Part as Weight, Weights};
@@ -131,7 +133,11 @@ fn of_gguf(file: Vec<u8>) -> MemoryFiles {
 }
 
 fn model(files: &MemoryFiles) -> Transformer {
-    match load(files, &LoadOptions::default(), &|_, _| ()).unwrap().model {
+    model_with(files, LoadOptions::default())
+}
+
+fn model_with(files: &MemoryFiles, options: LoadOptions) -> Transformer {
+    match load(files, &options, &|_, _| ()).unwrap().model {
         AnyModel::Kernels(model) => *model,
         AnyModel::Candle(_) => panic!("kernels are the default"),
     }
@@ -357,9 +363,14 @@ fn missing_and_misshapen_tensors_are_named() {
         edit(&mut tensors);
         let reader = Box::new(Cursor::new(file.clone()));
         let mut weights = Weights::Gguf(GgufWeights::new("m".into(), reader, tensors, 1, &|_, _| ()));
-        Transformer::load(config.clone(), &mut weights, &Room { threads: 1, context: 64, cache: 0 }, 290)
-            .err()
-            .map(|error| error.to_string())
+        Transformer::load(
+            config.clone(),
+            &mut weights,
+            &Room { threads: 1, context: 64, cache: 0, format: CacheFormat::F16 },
+            290,
+        )
+        .err()
+        .map(|error| error.to_string())
     };
     assert_eq!(load(&|_| ()), None);
     let missing = load(&|tensors| drop(tensors.remove("blk.1.ffn_up.weight"))).unwrap();

@@ -13,7 +13,8 @@ use crate::config::ModelConfig;
 use crate::engine::{Forward, Part, Scores};
 use crate::error::EngineError;
 use crate::kernels::{
-    Arena, ArenaBuilder, Cpu, HEAD_WIDTH, Layout, Level, Matrix, PAGE, PANEL, Product, Query, lookup, multiply, pack,
+    Arena, ArenaBuilder, CacheFormat, Cpu, HEAD_WIDTH, Layout, Level, Matrix, PAGE, PANEL, Product, Query, lookup,
+    multiply, pack,
 };
 use crate::load::Machine;
 use crate::weights::{Part as Weight, Weights, as_known};
@@ -44,6 +45,8 @@ pub(crate) struct Room {
     pub(crate) context: usize,
     /// Bytes of keys and values of all sequences together.
     pub(crate) cache: usize,
+    /// How those are kept.
+    pub(crate) format: CacheFormat,
 }
 
 /// Where matrices go, one after the other.
@@ -121,13 +124,14 @@ impl Transformer {
         let is_tied = packer.weights.shape(Weight::Output).is_none();
         let embedding = packer.matrix(Weight::Embedding, rows, width)?;
         let rotaries = Rotaries::load(&config, packer.weights, room.context)?;
-        let layers =
-            (0..config.layers).map(|index| Layer::load(&config, &mut packer, index)).collect::<Result<Vec<_>, _>>()?;
+        let layers = (0..config.layers)
+            .map(|index| Layer::load(&config, &mut packer, index, room.format))
+            .collect::<Result<Vec<_>, _>>()?;
         let norm = packer.norm(&config, Weight::OutputNorm, width)?;
         let output = if is_tied { None } else { Some(packer.matrix(Weight::Output, rows, width)?) };
         let arena = packer.arena.freeze();
-        let layer_page = attention(&config, 0).layer_page();
-        let pages = (room.cache / 2 / (layer_page * config.layers)).max(room.context.div_ceil(PAGE));
+        let layer_page = attention(&config, 0, room.format).layer_page();
+        let pages = (room.cache / (layer_page * config.layers)).max(room.context.div_ceil(PAGE));
         let pool = Arc::new(Mutex::new(PagePool::new(config.layers, layer_page, pages)?));
         let context = room.context;
         let scratch = Scratch::default();
@@ -158,6 +162,12 @@ impl Transformer {
             cache_bytes: lock(&self.pool).bytes(),
             is_locked: self.arena.is_locked(),
         }
+    }
+
+    /// Whether no page has anything in it.
+    #[cfg(test)]
+    pub(super) fn is_cache_clean(&self) -> bool {
+        lock(&self.pool).is_clean()
     }
 
     /// Computes a few tokens for nothing: a model that cannot compute should fail here, and pages of
@@ -204,6 +214,10 @@ impl Forward for Transformer {
 
     fn cache(&self, owner: Option<&Arc<str>>, tokens: &[u32]) -> Result<(KvCache, usize), EngineError> {
         Ok(KvCache::new(self.pool.clone(), self.context, owner.cloned(), tokens))
+    }
+
+    fn remembered(&self, tokens: usize) -> usize {
+        tokens - tokens % PAGE
     }
 
     fn room(&self) -> usize {

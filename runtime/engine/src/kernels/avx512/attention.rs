@@ -1,35 +1,44 @@
-//! Attention: 32 positions of eight queries at a time, from 16-bit keys and values.
+//! Attention: 32 positions of eight queries at a time, from keys and values of 16 or 8 bits.
 
 #![expect(unsafe_code, reason = "vector loads and stores")]
 #![expect(clippy::needless_range_loop, reason = "indices name registers")]
 
 use std::arch::x86_64::{
-    __m512, _MM_FROUND_TO_NEAREST_INT, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_add_ps, _mm512_cvtph_ps,
-    _mm512_cvtps_ph, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps,
-    _mm512_min_ps, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_scalef_ps,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    __m512, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_add_ps,
+    _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_fmadd_ps, _mm512_fnmadd_ps,
+    _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_reduce_add_ps,
+    _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    _mm512_sub_ps,
 };
 
-use super::super::attention::{Attention, Head, PAGE, Sums, TILE};
+use super::super::attention::{Attention, HEAD_WIDTH, Head, Sums, TILE};
 use super::super::elementwise::{EXP_TERMS, LN_2_HIGH, LN_2_LOW};
+use super::super::kv_page::{BLOCK, CacheFormat, HeadPage, PAGE};
 use super::super::layout::PANEL;
+use super::{numbers, store};
 
 /// Vectors of values that are added up side by side.
 const TOGETHER: usize = 2;
 
+/// 16 numbers of so many bytes: 16-bit floats, or signed integers before their scale.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
-fn halves(numbers: &[u16; PANEL]) -> __m512 {
-    // SAFETY: 32 readable bytes; the load wants no alignment.
+fn sixteen<const BYTES: usize>(numbers: &[[u8; BYTES]; PANEL]) -> __m512 {
+    if BYTES == 1 {
+        // SAFETY: 16 readable bytes; the load wants no alignment.
+        let integers = unsafe { _mm_loadu_si128(numbers.as_ptr().cast()) };
+        return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(integers));
+    }
+    // SAFETY: 32 readable bytes, as numbers have one byte or two; the load wants no alignment.
     _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(numbers.as_ptr().cast()) })
 }
 
 /// [`super::super::attention`]'s narrowing, 16 numbers at a time; whole vectors only.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
-pub(in super::super) fn halve(numbers: &[f32], target: &mut [u16]) {
+pub(in super::super) fn halve(numbers: &[f32], target: &mut [u8]) {
     let largest = _mm512_set1_ps(65504.0);
     let smallest = _mm512_set1_ps(-65504.0);
-    for (numbers, target) in numbers.as_chunks::<PANEL>().0.iter().zip(target.as_chunks_mut::<PANEL>().0) {
+    for (numbers, target) in numbers.as_chunks::<PANEL>().0.iter().zip(target.as_chunks_mut::<{ 2 * PANEL }>().0) {
         // SAFETY: 16 readable numbers; the load wants no alignment.
         let numbers = unsafe { _mm512_loadu_ps(numbers.as_ptr()) };
         let clamped = _mm512_max_ps(_mm512_min_ps(numbers, largest), smallest);
@@ -44,31 +53,53 @@ pub(in super::super) fn halve(numbers: &[f32], target: &mut [u16]) {
 pub(in super::super) fn page(
     attention: &Attention,
     heads: &[Head<'_>],
-    page: &[u16],
+    page: &HeadPage<'_>,
     position: usize,
     sums: &mut Sums,
 ) {
-    by_count!(heads, [1 2 3 4 5 6 7 | 8] => page_of(attention, heads, page, position, sums));
+    match attention.format {
+        CacheFormat::F16 => {
+            by_count!(heads, [1 2 3 4 5 6 7 | 8] => page_of::<2, _>(attention, heads, page, position, sums));
+        }
+        CacheFormat::Int8 => {
+            by_count!(heads, [1 2 3 4 5 6 7 | 8] => page_of::<1, _>(attention, heads, page, position, sums));
+        }
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
-fn page_of<const M: usize>(
+fn page_of<const BYTES: usize, const M: usize>(
     attention: &Attention,
     heads: &[Head<'_>; M],
-    page: &[u16],
+    page: &HeadPage<'_>,
     position: usize,
     sums: &mut Sums,
 ) {
     let width = attention.width;
-    let (keys, values) = page.split_at(PAGE * attention.stride());
+    let (keys, values) = (page.keys.as_chunks::<BYTES>().0, page.values.as_chunks::<BYTES>().0);
     let queries: [&[f32]; M] = std::array::from_fn(|m| &heads[m].query[..width]);
+    let keys = &keys.as_chunks::<PANEL>().0.as_chunks::<2>().0[..width];
     let mut scores = [[_mm512_setzero_ps(); 2]; M];
-    for (coordinate, key) in keys.as_chunks::<PANEL>().0.as_chunks::<2>().0[..width].iter().enumerate() {
-        let key = [halves(&key[0]), halves(&key[1])];
-        for m in 0..M {
-            let query = _mm512_set1_ps(queries[m][coordinate]);
-            scores[m][0] = _mm512_fmadd_ps(key[0], query, scores[m][0]);
-            scores[m][1] = _mm512_fmadd_ps(key[1], query, scores[m][1]);
+    // Without scales, all coordinates are one block.
+    let block = if BYTES == 1 { BLOCK } else { HEAD_WIDTH };
+    for (index, keys) in keys.chunks(block).enumerate() {
+        let mut of_block = [[_mm512_setzero_ps(); 2]; M];
+        for (coordinate, key) in keys.iter().enumerate() {
+            let key = [sixteen(&key[0]), sixteen(&key[1])];
+            for m in 0..M {
+                let query = _mm512_set1_ps(queries[m][index * block + coordinate]);
+                of_block[m][0] = _mm512_fmadd_ps(key[0], query, of_block[m][0]);
+                of_block[m][1] = _mm512_fmadd_ps(key[1], query, of_block[m][1]);
+            }
+        }
+        if BYTES == 1 {
+            let [first, second] = factors(&page.key_scales[index]);
+            for m in 0..M {
+                scores[m][0] = _mm512_fmadd_ps(of_block[m][0], first, scores[m][0]);
+                scores[m][1] = _mm512_fmadd_ps(of_block[m][1], second, scores[m][1]);
+            }
+        } else {
+            scores = of_block;
         }
     }
     let mut weights = [[0f32; PAGE]; M];
@@ -113,9 +144,18 @@ fn page_of<const M: usize>(
                 totals[m][vector] = _mm512_mul_ps(total, _mm512_set1_ps(shrinks[m]));
             }
         }
+        let mut weights = weights;
+        if BYTES == 1 {
+            let scales = factors(&page.value_scales[from / BLOCK]);
+            for weights in &mut weights {
+                for (weights, scales) in weights.as_chunks_mut::<PANEL>().0.iter_mut().zip(scales) {
+                    store(weights, _mm512_mul_ps(numbers(weights), scales));
+                }
+            }
+        }
         for (slot, value) in values.chunks_exact(stride).enumerate() {
             let (value, _) = value[from..].as_chunks::<PANEL>();
-            let value = [halves(&value[0]), halves(&value[vectors - 1])];
+            let value = [sixteen(&value[0]), sixteen(&value[vectors - 1])];
             for m in 0..M {
                 let weight = _mm512_set1_ps(weights[m][slot]);
                 totals[m][0] = _mm512_fmadd_ps(value[0], weight, totals[m][0]);
@@ -130,6 +170,14 @@ fn page_of<const M: usize>(
             }
         }
     }
+}
+
+/// The scales of a block of coordinates for the 32 positions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn factors(scales: &[[u8; 2]; PAGE]) -> [__m512; 2] {
+    let (halves_of, _) = scales.as_chunks::<PANEL>();
+    [sixteen(&halves_of[0]), sixteen(&halves_of[1])]
 }
 
 /// Which positions of a page, whose first is given, a query sees: bit by bit.
@@ -168,4 +216,5 @@ fn bend(scores: __m512, cap: f32) -> __m512 {
     unsafe { _mm512_loadu_ps(bent.as_ptr()) }
 }
 
-const _: () = assert!(TILE == 8 && PAGE == 2 * PANEL, "the loops above are written for these");
+const _: () =
+    assert!(TILE == 8 && PAGE == 2 * PANEL && BLOCK == TOGETHER * PANEL, "the loops above are written for these");
