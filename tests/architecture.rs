@@ -58,6 +58,7 @@ const UNSAFE_FILES: &[&str] = &[
     "runtime/engine/src/kernels/inside.rs",
     "runtime/engine/src/kernels/kv_page.rs",
     "runtime/engine/src/kernels/matmul.rs",
+    "runtime/engine/src/kernels/matmul/floats.rs",
     "runtime/engine/src/kernels/pack.rs",
     "runtime/engine/src/kernels/pool.rs",
     "runtime/engine/src/kernels/rows.rs",

@@ -102,8 +102,9 @@ pub(crate) const ENCODER_POSITIONS: u64 = 8192;
 pub(crate) const ENCODER_ROW: usize = 1 << 16;
 /// Kinds of segments that an encoder tells apart; BERT has two.
 pub(crate) const SEGMENT_KINDS: u64 = 256;
-/// Rows (tokens) of an encoder's step, unless one text alone has more: whole strips of the products'.
-pub(crate) const ENCODER_ROWS: usize = 1080;
+/// Rows (tokens) of an encoder's step, unless one text alone has more: few enough that what a layer makes of
+/// them (6 kB a row in a small model) is still in a cache when the next product reads it.
+pub(crate) const ENCODER_ROWS: usize = 384;
 /// Characters of a word that a tokenizer may look for pieces in; files in use say 100.
 pub(crate) const WORD_CHARACTERS: u64 = 1000;
 /// Special tokens around each text; BERT has one in front and one behind.

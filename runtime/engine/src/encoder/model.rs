@@ -182,38 +182,25 @@ impl Layer {
     ) {
         let (width, heads) = (config.width, config.heads);
         let Scratch { stream, added, query, key, value, attended, wide, rows } = scratch;
-        let products = [
-            Product { matrix: &self.query.matrix, out: &mut *query },
-            Product { matrix: &self.key.matrix, out: &mut *key },
-            Product { matrix: &self.value.matrix, out: &mut *value },
-        ];
+        let products = [self.query.product(query), self.key.product(key), self.value.product(value)];
         multiply(cpu, arena, stream, width, rows, products);
-        for (out, dense) in [(&mut *query, &self.query), (&mut *key, &self.key), (&mut *value, &self.value)] {
-            each_row(cpu, out, width, &|level, _, row| add(level, row, &dense.bias));
-        }
         let taken = Texts { heads, width: width / heads, query, key, value, rows: texts };
         attend_inside(cpu, &taken, attended);
-        let out = Product { matrix: &self.attention_output.matrix, out: added };
-        multiply(cpu, arena, attended, width, rows, [out]);
-        add_normed(cpu, config, stream, added, &self.attention_output.bias, &self.attention_norm);
+        multiply(cpu, arena, attended, width, rows, [self.attention_output.product(added)]);
+        add_normed(cpu, config, stream, added, &self.attention_norm);
 
-        multiply(cpu, arena, stream, width, rows, [Product { matrix: &self.wide.matrix, out: wide }]);
-        each_row(cpu, wide, config.feed_forward, &|level, _, row| {
-            add(level, row, &self.wide.bias);
-            gelu(level, row);
-        });
-        let out = Product { matrix: &self.output.matrix, out: added };
-        multiply(cpu, arena, wide, config.feed_forward, rows, [out]);
-        add_normed(cpu, config, stream, added, &self.output.bias, &self.output_norm);
+        let widened = Product { then: Some(gelu), ..self.wide.product(wide) };
+        multiply(cpu, arena, stream, width, rows, [widened]);
+        multiply(cpu, arena, wide, config.feed_forward, rows, [self.output.product(added)]);
+        add_normed(cpu, config, stream, added, &self.output_norm);
     }
 }
 
-/// Adds rows and a bias to the stream, and normalises it.
-fn add_normed(cpu: &mut Cpu, config: &EncoderConfig, stream: &mut [f32], added: &[f32], bias: &[f32], norm: &Norm) {
+/// Adds rows to the stream, and normalises it.
+fn add_normed(cpu: &mut Cpu, config: &EncoderConfig, stream: &mut [f32], added: &[f32], norm: &Norm) {
     let width = config.width;
     each_row(cpu, stream, width, &|level, index, row| {
         add(level, row, &added[index * width..(index + 1) * width]);
-        add(level, row, bias);
         layer_normalize(level, row, &norm.weights, &norm.biases, config.norm_epsilon);
     });
 }

@@ -6,7 +6,7 @@ use candle_core::quantized::GgmlDType;
 use half::{bf16, f16};
 
 use crate::error::EngineError;
-use crate::kernels::{Arena, ArenaBuilder, Cpu, Layout, Matrix, pack};
+use crate::kernels::{Arena, ArenaBuilder, Cpu, Layout, Matrix, Product, pack};
 use crate::weights::SafetensorsWeights;
 
 /// Where tensors go, one after the other.
@@ -22,6 +22,13 @@ pub(super) struct Store<'a, 'b> {
 pub(super) struct Dense {
     pub(super) matrix: Matrix,
     pub(super) bias: Vec<f32>,
+}
+
+impl Dense {
+    /// The products of rows with it, and what is added.
+    pub(super) fn product<'a>(&'a self, out: &'a mut [f32]) -> Product<'a> {
+        Product { bias: &self.bias, ..Product::new(&self.matrix, out) }
+    }
 }
 
 /// The weights of a norm.

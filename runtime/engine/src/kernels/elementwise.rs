@@ -141,7 +141,20 @@ fn sum_of(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     for chunk in chunks {
         sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += of(*x));
     }
-    sums.iter().sum::<f32>() + rest.iter().map(|x| of(*x)).sum::<f32>()
+    fold(sums, |a, b| a + b) + rest.iter().map(|x| of(*x)).sum::<f32>()
+}
+
+/// What becomes of 32 numbers when halves of them are put together until one is left: one after the other they
+/// would wait for each other.
+#[inline(always)]
+pub(super) fn fold(mut numbers: [f32; 32], of: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut half = numbers.len() / 2;
+    while half > 0 {
+        let (first, second) = numbers.split_at_mut(half);
+        first.iter_mut().zip(second).for_each(|(a, b)| *a = of(*a, *b));
+        half /= 2;
+    }
+    numbers[0]
 }
 
 /// The slope and the terms of 7.1.26, the highest power first.

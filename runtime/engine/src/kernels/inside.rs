@@ -1,27 +1,27 @@
 //! Attention inside whole texts: every position of a text sees every other, as encoders have it. The rows of
 //! many texts lie stacked, without any between them.
 //!
-//! Each text and head is a piece of work of its own. Its keys are turned first, so that the scores of 32
-//! positions grow side by side, and lie as an unpacked strip of a matrix does; values lie so anyway. Both
-//! products, with the keys and with the values, are then those of a strip.
+//! Each text and head is a piece of work of its own. Its keys are turned first, so that the scores of 16
+//! positions lie side by side, as a panel of a matrix does; values lie so anyway. Both products, with the keys
+//! and with the values, are then those of panels.
 
 #![expect(unsafe_code, reason = "outputs interleave by head, and loops are compiled for the level that was found")]
 
 use std::ops::Range;
 
 use super::Cpu;
-use super::elementwise::{at_each_level, exp};
+use super::elementwise::{at_each_level, exp, fold};
 use super::layout::PANEL;
 use super::level::Level;
 use super::pool::Shards;
 
 /// Queries that are computed side by side: as many as a tile of the products has.
-const TOGETHER: usize = 6;
-/// Columns that grow side by side: two of the widest registers.
+const TOGETHER: usize = 12;
+/// Columns that grow side by side: those of two panels.
 const COLUMNS: usize = 2 * PANEL;
 
-/// A line of a strip.
-type Line = [[f32; PANEL]; 2];
+/// A line of a panel.
+type Line = [f32; PANEL];
 
 /// Rows of several texts, of heads × width numbers each.
 pub(crate) struct Texts<'a> {
@@ -40,9 +40,9 @@ struct Head {
     width: usize,
     /// Row by row, times the factor of the scores.
     query: Vec<f32>,
-    /// A strip for every 32 positions, of a line for each coordinate.
+    /// A panel for every 16 positions, of a line for each coordinate; an even number of them.
     key: Vec<Line>,
-    /// A strip for every 32 coordinates, of a line for each position.
+    /// A panel for every 16 coordinates, of a line for each position; an even number of them.
     value: Vec<Line>,
 }
 
@@ -62,7 +62,9 @@ pub(crate) fn attend_inside(cpu: &mut Cpu, texts: &Texts<'_>, out: &mut [f32]) {
             // SAFETY: each row is of one text, and each text and head is given out once.
             unsafe { out.part(start..start + width) }
         };
-        taken.attend(level, &mut |index, attended| row(index).copy_from_slice(attended));
+        taken.attend(level, &mut |index, attended, scale| {
+            row(index).iter_mut().zip(attended).for_each(|(out, number)| *out = number * scale);
+        });
     });
 }
 
@@ -72,24 +74,27 @@ impl Head {
         let place = |row: usize| (row * texts.heads + head) * width..(row * texts.heads + head + 1) * width;
         let scale = 1.0 / (width as f32).sqrt();
         let mut query = Vec::with_capacity(length * width);
-        let mut key = vec![Line::default(); length.div_ceil(COLUMNS) * width];
-        let mut value = vec![Line::default(); width.div_ceil(COLUMNS) * length];
+        let mut key = vec![Line::default(); length.next_multiple_of(COLUMNS) / PANEL * width];
+        let mut value = vec![Line::default(); width.next_multiple_of(COLUMNS) / PANEL * length];
         for (index, row) in rows.clone().enumerate() {
             query.extend(texts.query[place(row)].iter().map(|number| number * scale));
-            let strip = &mut key[index / COLUMNS * width..][..width];
-            for (line, number) in strip.iter_mut().zip(&texts.key[place(row)]) {
-                line.as_flattened_mut()[index % COLUMNS] = *number;
+            let panel = &mut key[index / PANEL * width..][..width];
+            for (line, number) in panel.iter_mut().zip(&texts.key[place(row)]) {
+                line[index % PANEL] = *number;
             }
             let lines = value[index..].iter_mut().step_by(length);
-            for (line, numbers) in lines.zip(texts.value[place(row)].chunks(COLUMNS)) {
-                line.as_flattened_mut()[..numbers.len()].copy_from_slice(numbers);
+            for (line, numbers) in lines.zip(texts.value[place(row)].chunks(PANEL)) {
+                match numbers.as_array() {
+                    Some(numbers) => *line = *numbers,
+                    None => line[..numbers.len()].copy_from_slice(numbers),
+                }
             }
         }
         Self { length, width, query, key, value }
     }
 
-    /// Calls `put` with each row's number and the values, weighed for it.
-    fn attend(&self, level: Level, put: &mut dyn FnMut(usize, &[f32])) {
+    /// Calls `put` with each row's number, the values that it sees, weighed for it, and what to multiply them by.
+    fn attend(&self, level: Level, put: &mut dyn FnMut(usize, &[f32], f32)) {
         let Self { length, width, query, key, value } = self;
         let padded = length.next_multiple_of(COLUMNS);
         let mut scores = vec![0.0; TOGETHER * padded];
@@ -104,48 +109,51 @@ impl Head {
             let stride = width.next_multiple_of(COLUMNS);
             let attended = &mut attended[..count * stride];
             products(level, &scores[..count * padded], padded, *length, value, attended);
-            for ((index, row), total) in attended.chunks_exact_mut(stride).enumerate().zip(totals) {
-                let inverse = 1.0 / total;
-                row.iter_mut().for_each(|number| *number *= inverse);
-                put(tile * TOGETHER + index, &row[..*width]);
+            for ((index, row), total) in attended.chunks_exact(stride).enumerate().zip(totals) {
+                put(tile * TOGETHER + index, row, 1.0 / total);
             }
         }
     }
 }
 
-/// The products of up to [`TOGETHER`] rows with strips of `lines` lines each. Rows begin `stride` numbers apart;
-/// those of `out` have a place for every column of the strips.
-fn products(level: Level, rows: &[f32], stride: usize, lines: usize, strips: &[Line], out: &mut [f32]) {
+/// The products of up to [`TOGETHER`] rows with panels of `lines` lines each. Rows begin `stride` numbers apart;
+/// those of `out` have a place for every column of the panels.
+fn products(level: Level, rows: &[f32], stride: usize, lines: usize, panels: &[Line], out: &mut [f32]) {
     let count = rows.len() / stride;
     let mut taken: [&[f32]; TOGETHER] = [&[]; TOGETHER];
     taken.iter_mut().zip(rows.chunks_exact(stride)).for_each(|(taken, row)| *taken = &row[..lines]);
     let columns = out.len() / count;
-    for (index, strip) in strips.chunks_exact(lines).enumerate() {
-        let mut totals = [Line::default(); TOGETHER];
-        tile(level, strip, &taken[..count], &mut totals[..count]);
+    for (index, both) in panels.chunks_exact(2 * lines).enumerate() {
+        let mut totals = [[Line::default(); 2]; TOGETHER];
+        tile(level, both.split_at(lines), &taken[..count], &mut totals[..count]);
         for (out, totals) in out.chunks_exact_mut(columns).zip(&totals) {
-            out[index * COLUMNS..(index + 1) * COLUMNS].copy_from_slice(totals.as_flattened());
+            if let ([first, second], _) = out[index * COLUMNS..(index + 1) * COLUMNS].as_chunks_mut() {
+                (*first, *second) = (totals[0], totals[1]);
+            }
         }
     }
 }
 
-/// Adds the products of a strip's lines with rows.
-fn tile(level: Level, strip: &[Line], rows: &[&[f32]], totals: &mut [Line]) {
+/// Adds the products of two panels with rows.
+fn tile(level: Level, panels: (&[Line], &[Line]), rows: &[&[f32]], totals: &mut [[Line; 2]]) {
     match level {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the level says that the processor has these instructions.
-        Level::Avx512(_) => unsafe { super::avx512::tile_floats(strip, rows, totals) },
-        _ => plain_tile(level, strip, rows, totals),
+        Level::Avx512(_) => {
+            use super::avx512::{lines, tile_floats};
+            // SAFETY: the level says that the processor has these instructions.
+            unsafe { tile_floats([lines(panels.0), lines(panels.1)], rows, totals) }
+        }
+        _ => plain_tile(level, panels, rows, totals),
     }
 }
 
 at_each_level! {
     /// The same in plain Rust.
-    fn plain_tile(strip: &[Line], rows: &[&[f32]], totals: &mut [Line]) {
+    fn plain_tile(panels: (&[Line], &[Line]), rows: &[&[f32]], totals: &mut [[Line; 2]]) {
         for (row, total) in rows.iter().zip(totals) {
             let mut sums = *total;
-            for (line, x) in strip.iter().zip(*row) {
-                for (sums, numbers) in sums.iter_mut().zip(line) {
+            for ((first, second), x) in panels.0.iter().zip(panels.1).zip(*row) {
+                for (sums, numbers) in sums.iter_mut().zip([first, second]) {
                     sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number * x);
                 }
             }
@@ -157,14 +165,13 @@ at_each_level! {
 at_each_level! {
     /// Scores become weights, of which the largest is 1; `total` becomes their sum.
     fn soften(scores: &mut [f32], total: &mut f32) {
+        let larger = |a: f32, b: f32| if a > b { a } else { b };
         let mut largest = [f32::NEG_INFINITY; COLUMNS];
         let (chunks, rest) = scores.as_chunks_mut::<COLUMNS>();
         for chunk in &*chunks {
-            for (largest, score) in largest.iter_mut().zip(chunk) {
-                *largest = if *score > *largest { *score } else { *largest };
-            }
+            largest.iter_mut().zip(chunk).for_each(|(largest, score)| *largest = larger(*score, *largest));
         }
-        let largest = largest.iter().chain(&*rest).fold(f32::NEG_INFINITY, |largest, &score| largest.max(score));
+        let largest = rest.iter().fold(fold(largest, larger), |largest, score| larger(*score, largest));
         let mut sums = [0f32; COLUMNS];
         for chunk in chunks {
             for (sum, score) in sums.iter_mut().zip(chunk) {
@@ -172,7 +179,7 @@ at_each_level! {
                 *sum += *score;
             }
         }
-        *total = sums.iter().sum();
+        *total = fold(sums, |a, b| a + b);
         for score in rest {
             *score = exp(*score - largest);
             *total += *score;

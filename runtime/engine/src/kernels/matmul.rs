@@ -2,8 +2,11 @@
 
 #![expect(unsafe_code, reason = "calls of kernels at the level that was found, and outputs that interleave by panel")]
 
+mod floats;
+
 use super::Cpu;
 use super::arena::Arena;
+use super::elementwise::add;
 use super::layout::{BLOCK, LINE, Layout, Matrix, PANEL, Scales};
 use super::level::Level;
 use super::pool::Shards;
@@ -15,14 +18,30 @@ const FEW: usize = 4;
 /// Rows up to which a panel of integers is unpacked in registers, again for every few rows; with
 /// more it is unpacked once for all.
 const IN_REGISTERS: usize = 32;
-/// Rows that share an unpacked strip: a multiple of the tile's.
+/// Rows that share an unpacked strip: a multiple of the tiles'.
 const TOGETHER: usize = 120;
+/// A multiple of the rows of every tile.
+const WHOLE_TILES: usize = 12;
+
+/// What happens to numbers in place.
+pub(crate) type Then = fn(Level, &mut [f32]);
 
 /// A matrix and the rows that its products go to.
 pub(crate) struct Product<'a> {
     pub(crate) matrix: &'a Matrix,
     /// As many rows as the input has, of [`Matrix::rows`] numbers each.
     pub(crate) out: &'a mut [f32],
+    /// What is added to each row: as many numbers, or none.
+    pub(crate) bias: &'a [f32],
+    /// What happens to the sums, while they are near.
+    pub(crate) then: Option<Then>,
+}
+
+impl<'a> Product<'a> {
+    /// The products alone.
+    pub(crate) fn new(matrix: &'a Matrix, out: &'a mut [f32]) -> Self {
+        Self { matrix, out, bias: &[], then: None }
+    }
 }
 
 /// One product as threads share it.
@@ -30,6 +49,8 @@ struct Shared<'a> {
     matrix: &'a Matrix,
     bytes: &'a [u8],
     out: Shards<'a, f32>,
+    bias: &'a [f32],
+    then: Option<Then>,
     /// The first of its pairs of panels among those of all products.
     first: usize,
 }
@@ -70,11 +91,12 @@ pub(crate) fn multiply<const N: usize>(
     }
     let input = Input { numbers, columns, count, quantized: rows };
     let mut pairs = 0;
-    let shared = products.map(|Product { matrix, out }| {
+    let shared = products.map(|Product { matrix, out, bias, then }| {
         assert_eq!((matrix.columns, out.len()), (columns, count * matrix.rows), "a product of other shapes");
+        assert!(bias.is_empty() || bias.len() == matrix.rows, "a bias of another length");
         let first = pairs;
         pairs += matrix.panels().div_ceil(2);
-        Shared { matrix, bytes: arena.bytes(&matrix.place), out: Shards::new(out), first }
+        Shared { matrix, bytes: arena.bytes(&matrix.place), out: Shards::new(out), bias, then, first }
     });
     // Enough parts for threads to end together, not so many that taking them costs.
     let grain = (pairs / (cpu.pool.threads() * 16)).max(1);
@@ -105,8 +127,11 @@ impl Shared<'_> {
             return self.some(level, input, 0, panels, start, &mut totals[..input.count]);
         }
         let mut totals = [[[0.0; PANEL]; 2]; TOGETHER];
-        for from in (0..input.count).step_by(TOGETHER) {
-            let together = (input.count - from).min(TOGETHER);
+        // Parts of about one size, of whole tiles.
+        let parts = input.count.div_ceil(TOGETHER);
+        let part = input.count.div_ceil(parts).next_multiple_of(WHOLE_TILES);
+        for from in (0..input.count).step_by(part) {
+            let together = (input.count - from).min(part);
             self.some(level, input, from, panels, start, &mut totals[..together]);
         }
     }
@@ -121,16 +146,36 @@ impl Shared<'_> {
         start: usize,
         totals: &mut [[[f32; PANEL]; 2]],
     ) {
-        match self.matrix.layout {
+        let mut bias = [[0.0; PANEL]; 2];
+        let given = self.bias.get(start * PANEL..).unwrap_or_default();
+        bias.as_flattened_mut().iter_mut().zip(given).for_each(|(place, bias)| *place = *bias);
+        let numbers = &input.numbers[from * input.columns..];
+        let is_biased = match self.matrix.layout {
             Layout::Integers { bits, scales } => {
                 integers(level, bits, scales, panels, &|index| input.quantized.row(from + index), totals);
+                false
             }
             #[cfg(target_arch = "x86_64")]
-            Layout::Bf16 if has_pairs(level) => pairs(panels, &|index| input.quantized.pairs(from + index), totals),
-            layout => {
-                let row = |index: usize| &input.numbers[(from + index) * input.columns..][..input.columns];
-                floats(level, layout, panels, &row, totals);
+            Layout::Bf16 if has_pairs(level) => {
+                pairs(panels, &|index| input.quantized.pairs(from + index), totals);
+                false
             }
+            #[cfg(target_arch = "x86_64")]
+            layout if matches!(level, Level::Avx512(_)) && totals.len() > FEW => {
+                totals.fill(bias);
+                floats::many(layout, panels, numbers, input.columns, totals);
+                true
+            }
+            layout => {
+                floats::few(level, layout, panels, numbers, input.columns, totals);
+                false
+            }
+        };
+        if !(is_biased || given.is_empty()) {
+            totals.iter_mut().for_each(|row| add(level, row.as_flattened_mut(), bias.as_flattened()));
+        }
+        if let Some(then) = self.then {
+            then(level, totals.as_flattened_mut().as_flattened_mut());
         }
         self.write(start, panels.len(), from, totals);
     }
@@ -142,8 +187,11 @@ impl Shared<'_> {
             let start = (from + row) * width;
             // SAFETY: each pair of panels is given out once, and no two have columns in common.
             let out = unsafe { self.out.part(start + columns.start..start + columns.end) };
-            let (both, _) = totals.split_at(panels);
-            out.copy_from_slice(&both.as_flattened()[..out.len()]);
+            match out.as_chunks_mut::<PANEL>() {
+                // Two copies in registers: a loop of them would become a call.
+                ([first, second], []) => (*first, *second) = (totals[0], totals[1]),
+                _ => out.iter_mut().zip(totals.as_flattened()).for_each(|(out, total)| *out = *total),
+            }
         }
     }
 }
@@ -245,58 +293,6 @@ fn pairs<'a>(panels: &[(&[u8], &[u8])], row: &dyn Fn(usize) -> &'a [u32], totals
             let rows: [&[u32]; TILE_ROWS] = std::array::from_fn(|at| row(index * TILE_ROWS + at.min(totals.len() - 1)));
             // SAFETY: as above.
             unsafe { tile_pairs(both, from, &rows[..totals.len()], totals) }
-        }
-    }
-}
-
-/// The products of one or two panels of floating-point numbers with all rows.
-fn floats<'a>(
-    level: Level,
-    layout: Layout,
-    panels: &[(&[u8], &[u8])],
-    row: &dyn Fn(usize) -> &'a [f32],
-    totals: &mut [[[f32; PANEL]; 2]],
-) {
-    match level {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512(_) if totals.len() <= FEW => {
-            in_passes::<FEW, &[f32]>(panels, row, totals, |weights, _, rows, out| {
-                // SAFETY: the level says that the processor has these instructions.
-                unsafe { super::avx512::few_floats(layout, weights, rows, out) }
-            });
-        }
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512(_) => {
-            use super::avx512::{STRIP_COLUMNS, TILE_ROWS, tile_floats, widen_strip};
-            let mut strip = [[[0.0; PANEL]; 2]; STRIP_COLUMNS];
-            totals.fill([[0.0; PANEL]; 2]);
-            let columns = row(0).len();
-            for from in (0..columns).step_by(STRIP_COLUMNS) {
-                let mut count = 0;
-                for (side, (weights, _)) in panels.iter().enumerate() {
-                    // SAFETY: the level says that the processor has these instructions.
-                    count = unsafe { widen_strip(layout, weights, from, &mut strip, side) };
-                }
-                for (index, totals) in totals.chunks_mut(TILE_ROWS).enumerate() {
-                    let rows: [&[f32]; TILE_ROWS] =
-                        std::array::from_fn(|at| &row(index * TILE_ROWS + at.min(totals.len() - 1))[from..]);
-                    // SAFETY: as above.
-                    unsafe { tile_floats(&strip[..count], &rows[..totals.len()], totals) }
-                }
-            }
-        }
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2(_) => {
-            use super::avx2::{FEW_ROWS, few_floats};
-            in_passes::<FEW_ROWS, &[f32]>(panels, row, totals, |weights, _, rows, out| {
-                // SAFETY: the level says that the processor has these instructions.
-                unsafe { few_floats(layout, weights, rows, out) }
-            });
-        }
-        _ => {
-            in_passes::<1, &[f32]>(panels, row, totals, |weights, _, rows, out| {
-                portable::floats(layout, weights, rows[0], &mut out[0]);
-            });
         }
     }
 }

@@ -55,7 +55,7 @@ fn products_are_those_of_the_numbers_they_stand_for() {
                 let input = random(&mut seed, count * columns);
                 let mut scratch = Rows::default();
                 let mut out = vec![f32::NAN; count * rows];
-                multiply(&mut cpu, &arena, &input, columns, &mut scratch, [Product { matrix: &matrix, out: &mut out }]);
+                multiply(&mut cpu, &arena, &input, columns, &mut scratch, [Product::new(&matrix, &mut out)]);
                 check(level, kind, &dense, &input, &out, columns);
             }
         }
@@ -117,10 +117,37 @@ fn several_matrices_share_one_input() {
         let arena = arena.freeze();
         let input = random(&mut seed, 3 * columns);
         let (mut x, mut y) = (vec![0.0; 3 * 40], vec![0.0; 3 * 24]);
-        let products = [Product { matrix: &a, out: &mut x }, Product { matrix: &b, out: &mut y }];
+        let products = [Product::new(&a, &mut x), Product::new(&b, &mut y)];
         multiply(&mut cpu, &arena, &input, columns, &mut Rows::default(), products);
         check(level, GgmlDType::Q4K, &dense_a, &input, &x, columns);
         check(level, GgmlDType::BF16, &dense_b, &input, &y, columns);
+    }
+}
+
+#[test]
+fn a_bias_is_added_before_what_happens_then() {
+    for level in Level::all() {
+        let mut cpu = Cpu::new(level, 2);
+        let mut seed = SplitMix64(5);
+        for kind in [GgmlDType::F32, GgmlDType::BF16, GgmlDType::Q8_0] {
+            let (rows, columns) = (72, 64);
+            let (arena, matrix, _) = matrix(&mut cpu, &mut seed, kind, rows, columns);
+            let bias = random(&mut seed, rows);
+            for count in [1, 7, 130] {
+                let (input, mut scratch) = (random(&mut seed, count * columns), Rows::default());
+                let (mut plain, mut out) = (vec![f32::NAN; count * rows], vec![f32::NAN; count * rows]);
+                let product = Product::new(&matrix, &mut plain);
+                multiply(&mut cpu, &arena, &input, columns, &mut scratch, [product]);
+                let product = Product { bias: &bias, then: Some(gelu), ..Product::new(&matrix, &mut out) };
+                multiply(&mut cpu, &arena, &input, columns, &mut scratch, [product]);
+                for row in plain.chunks_mut(rows) {
+                    add(level, row, &bias);
+                    gelu(level, row);
+                }
+                let differs = plain.iter().zip(&out).find(|(wanted, found)| (**wanted - **found).abs() > 1e-5);
+                assert_eq!(differs, None, "{} {kind:?}, {count} rows", level.name());
+            }
+        }
     }
 }
 

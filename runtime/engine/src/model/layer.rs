@@ -112,13 +112,13 @@ impl Layer {
         self.attend(cpu, step, parts, scratch);
         let (config, arena) = (step.config, step.arena);
         let Scratch { stream, normed, attended, gate, up, rows, .. } = scratch;
-        let out = Product { matrix: &self.attention_output, out: normed };
+        let out = Product::new(&self.attention_output, normed);
         multiply(cpu, arena, attended, config.query_width(), rows, [out]);
         let post_norms = self.post_norms.as_ref();
         add_normed(cpu, config, stream, normed, post_norms.map(|[first, _]| first));
 
         normalize_rows(cpu, stream, &self.feed_forward_norm, config, normed);
-        let products = [Product { matrix: &self.gate, out: gate }, Product { matrix: &self.up, out: up }];
+        let products = [Product::new(&self.gate, gate), Product::new(&self.up, up)];
         multiply(cpu, arena, normed, config.width, rows, products);
         each_row(cpu, gate, config.feed_forward, &|level, row, gate| {
             let up = &up[row * config.feed_forward..(row + 1) * config.feed_forward];
@@ -127,7 +127,7 @@ impl Layer {
                 Activation::Gelu => gelu_times(level, gate, up),
             }
         });
-        multiply(cpu, arena, gate, config.feed_forward, rows, [Product { matrix: &self.down, out: normed }]);
+        multiply(cpu, arena, gate, config.feed_forward, rows, [Product::new(&self.down, normed)]);
         add_normed(cpu, config, stream, normed, post_norms.map(|[_, second]| second));
     }
 
@@ -136,11 +136,8 @@ impl Layer {
         let config = step.config;
         let Scratch { stream, normed, query, key, value, rows, angles, .. } = scratch;
         normalize_rows(cpu, stream, &self.attention_norm, config, normed);
-        let products = [
-            Product { matrix: &self.query, out: query },
-            Product { matrix: &self.key, out: key },
-            Product { matrix: &self.value, out: value },
-        ];
+        let products =
+            [Product::new(&self.query, query), Product::new(&self.key, key), Product::new(&self.value, value)];
         multiply(cpu, step.arena, normed, config.width, rows, products);
         let has_window = self.attention.window.is_some();
         let turned = |heads: &mut [f32], width, bias: &Option<Vec<f32>>, norm: Option<&Vec<f32>>, cpu: &mut Cpu| {

@@ -196,7 +196,7 @@ impl Transformer {
         normalize_rows(&mut self.cpu, last, &self.norm, &self.config, normed);
         let matrix = self.output.as_ref().unwrap_or(&self.embedding);
         let scores = scores.rows_mut(count, matrix.rows);
-        let product = Product { matrix, out: &mut *scores };
+        let product = Product::new(matrix, &mut *scores);
         multiply(&mut self.cpu, &self.arena, normed, width, rows, [product]);
         if let Some(cap) = self.config.recipe.output_cap {
             scores.iter_mut().for_each(|score| *score = cap * (*score / cap).tanh());

@@ -6,13 +6,15 @@ use std::arch::x86_64::{
 };
 
 use super::super::layout::{LINE, Layout, PANEL};
-use super::{halves, line, numbers, store, vectors};
+use super::{halves, line, numbers, store};
 
-/// Columns of a strip of floating-point numbers.
+/// Columns of two panels whose numbers stay in the first-level cache beside those of the rows.
 pub(in super::super) const STRIP_COLUMNS: usize = 128;
+/// Rows of a tile: with two panels there are as many sums as registers hold beside the weights.
+pub(in super::super) const FLOAT_TILE_ROWS: usize = 12;
 
-/// Two panels of numbers, column by column.
-pub(in super::super) type Columns = [[[f32; PANEL]; 2]; STRIP_COLUMNS];
+/// A column of a panel.
+pub(in super::super) type Column = [f32; PANEL];
 
 /// The products of a panel of floating-point numbers with up to four rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
@@ -75,73 +77,68 @@ fn widen_pair(pairs: __m512i) -> [__m512; 2] {
     [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs)), _mm512_castsi512_ps(_mm512_and_si512(pairs, upper))]
 }
 
-/// Columns `from..` of a panel as single precision, on one side of a strip; how many there are.
+/// Columns `from..` of a panel of 16-bit numbers as single precision; how many there are.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
 pub(in super::super) fn widen_strip(
     layout: Layout,
     weights: &[u8],
     from: usize,
-    strip: &mut Columns,
-    side: usize,
+    strip: &mut [Column; STRIP_COLUMNS],
 ) -> usize {
-    let lines = weights.as_chunks::<LINE>().0;
-    match layout {
-        Layout::Bf16 => {
-            let lines = lines.get(from / 2..).unwrap_or_default();
-            for (pair, bytes) in strip.chunks_exact_mut(2).zip(lines) {
-                let [even, odd] = widen_pair(line(bytes));
-                store(&mut pair[0][side], even);
-                store(&mut pair[1][side], odd);
-            }
-            (2 * lines.len()).min(STRIP_COLUMNS)
+    if layout == Layout::Bf16 {
+        let lines = weights.as_chunks::<LINE>().0.get(from / 2..).unwrap_or_default();
+        for ([first, second], bytes) in strip.as_chunks_mut::<2>().0.iter_mut().zip(lines) {
+            let [even, odd] = widen_pair(line(bytes));
+            store(first, even);
+            store(second, odd);
         }
-        Layout::F16 => {
-            let count = (weights.len() / (2 * PANEL)).saturating_sub(from).min(STRIP_COLUMNS);
-            for (column, target) in strip.iter_mut().enumerate().take(count) {
-                store(&mut target[side], halves(weights, (from + column) * 2 * PANEL));
-            }
-            count
+        (2 * lines.len()).min(STRIP_COLUMNS)
+    } else {
+        let count = (weights.len() / (2 * PANEL)).saturating_sub(from).min(STRIP_COLUMNS);
+        for (column, target) in strip.iter_mut().enumerate().take(count) {
+            store(target, halves(weights, (from + column) * 2 * PANEL));
         }
-        _ => {
-            let lines = lines.get(from..).unwrap_or_default();
-            for (target, bytes) in strip.iter_mut().zip(lines) {
-                store(&mut target[side], _mm512_castsi512_ps(line(bytes)));
-            }
-            lines.len().min(STRIP_COLUMNS)
-        }
+        count
     }
 }
 
-/// Adds the products of columns with the same columns of up to [`TILE_ROWS`] rows.
+/// Adds the products of columns of two panels, a line each, with the same columns of up to
+/// [`FLOAT_TILE_ROWS`] rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
-pub(in super::super) fn tile_floats(columns: &[[[f32; PANEL]; 2]], rows: &[&[f32]], totals: &mut [[[f32; PANEL]; 2]]) {
-    by_count!(rows, [1 2 3 4 5 | 6] => {
+pub(in super::super) fn tile_floats(panels: [&[[u8; LINE]]; 2], rows: &[&[f32]], totals: &mut [[[f32; PANEL]; 2]]) {
+    by_count!(rows, [1 2 3 4 5 6 7 8 9 10 11 | 12] => {
         if let Some(totals) = totals.first_chunk_mut() {
-            tile_float_rows(columns, rows, totals);
+            tile_float_rows(panels, rows, totals);
         }
     });
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
 fn tile_float_rows<const M: usize>(
-    columns: &[[[f32; PANEL]; 2]],
+    [first, second]: [&[[u8; LINE]]; 2],
     rows: &[&[f32]; M],
     totals: &mut [[[f32; PANEL]; 2]; M],
 ) {
-    let count = columns.len().min(rows[0].len());
-    let rows: [_; M] = std::array::from_fn(|m| &rows[m][..count]);
-    let mut sums = vectors(totals);
-    for (index, column) in columns[..count].iter().enumerate() {
-        let weights = [numbers(&column[0]), numbers(&column[1])];
+    let count = first.len().min(second.len()).min(rows[0].len());
+    let mut taken: [&[f32]; M] = [&[]; M];
+    for m in 0..M {
+        taken[m] = &rows[m][..count];
+    }
+    // In place: an array that is given back, or taken by value, goes through memory.
+    let mut sums = [[_mm512_setzero_ps(); 2]; M];
+    for m in 0..M {
+        sums[m] = [numbers(&totals[m][0]), numbers(&totals[m][1])];
+    }
+    for (index, (first, second)) in first[..count].iter().zip(&second[..count]).enumerate() {
+        let weights = [_mm512_castsi512_ps(line(first)), _mm512_castsi512_ps(line(second))];
         for m in 0..M {
-            let x = _mm512_set1_ps(rows[m][index]);
+            let x = _mm512_set1_ps(taken[m][index]);
             sums[m][0] = _mm512_fmadd_ps(weights[0], x, sums[m][0]);
             sums[m][1] = _mm512_fmadd_ps(weights[1], x, sums[m][1]);
         }
     }
-    for (totals, sums) in totals.iter_mut().zip(sums) {
-        for (total, sum) in totals.iter_mut().zip(sums) {
-            store(total, sum);
-        }
+    for m in 0..M {
+        store(&mut totals[m][0], sums[m][0]);
+        store(&mut totals[m][1], sums[m][1]);
     }
 }

@@ -17,7 +17,7 @@ use std::arch::x86_64::{
 
 use super::layout::{LINE, PANEL};
 
-pub(super) use floats::{STRIP_COLUMNS, few_floats, tile_floats, widen_strip};
+pub(super) use floats::{FLOAT_TILE_ROWS, STRIP_COLUMNS, few_floats, tile_floats, widen_strip};
 pub(super) use integers::{FEW_ROWS, STRIP_BLOCKS, Strip, few, fill_strip, quantize, tile};
 pub(super) use pairs::{STRIP_PAIRS, few_pairs, tile_pairs};
 
@@ -45,6 +45,12 @@ fn numbers(numbers: &[f32; PANEL]) -> __m512 {
 fn store(target: &mut [f32; PANEL], vector: __m512) {
     // SAFETY: room for 16 numbers; the store wants no alignment.
     unsafe { _mm512_storeu_ps(target.as_mut_ptr(), vector) }
+}
+
+/// Columns of single precision as lines of bytes.
+pub(super) fn lines(columns: &[[f32; PANEL]]) -> &[[u8; LINE]] {
+    // SAFETY: a column has the 64 bytes of a line, every pattern of which is a value.
+    unsafe { std::slice::from_raw_parts(columns.as_ptr().cast(), columns.len()) }
 }
 
 /// 16 half-precision numbers at this place.
