@@ -11,7 +11,7 @@ use strongroom_channel::cose::{SigningKey, VerifyingKey};
 use super::answer::Credential;
 use super::error::ReleaseError;
 use super::heartbeat::{Heartbeat, HeartbeatAnswer};
-use super::lease::Lease;
+use super::lease::{Lease, LeaseId};
 use super::{HEARTBEAT_INTERVAL, LEAST_OFFLINE};
 
 /// A reading of a clock that only goes forward and counts suspended time too (on Linux,
@@ -71,11 +71,14 @@ pub struct HeartbeatOutcome {
     pub standing: Standing,
 }
 
-/// Keeps one lease alive.
+/// Keeps the leases of one instance alive: one chain of heartbeats, in the name of the first, for all of them.
 pub struct LeaseKeeper {
     broker: VerifyingKey,
-    instance_id: [u8; 16],
-    lease: Lease,
+    /// The first one stays first: heartbeats go on in its name when it is over.
+    first: Held,
+    /// Whether the first is to be renewed.
+    first_wanted: bool,
+    further: Vec<Held>,
     /// SHA-256 of the last accepted answer; zeros before the first.
     last_answer: [u8; 32],
     /// When the last answered message was *sent*: the broker's word is at least this old.
@@ -85,7 +88,18 @@ pub struct LeaseKeeper {
     pending: Option<Pending>,
     /// When the next message is due.
     due: Monotonic,
+}
+
+/// One lease.
+struct Held {
+    lease: Lease,
     revoked: bool,
+}
+
+impl Held {
+    fn new(lease: Lease) -> Self {
+        Self { lease, revoked: false }
+    }
 }
 
 struct Pending {
@@ -100,21 +114,60 @@ impl LeaseKeeper {
     pub fn new(broker: VerifyingKey, lease: Lease, broker_time: UnixTime, sent: Monotonic) -> Self {
         Self {
             broker,
-            instance_id: lease.instance_id,
-            lease,
+            first: Held::new(lease),
+            first_wanted: true,
+            further: Vec::new(),
             last_answer: [0; 32],
             heard: sent,
             broker_time,
             pending: None,
             due: sent.after(HEARTBEAT_INTERVAL),
-            revoked: false,
         }
     }
 
-    /// The lease as last granted.
+    /// Keeps another lease of the same instance too, granted at `broker_time` in the answer to a request sent
+    /// at `sent`.
+    ///
+    /// # Errors
+    /// [`ReleaseError::Mismatch`] when it is another instance's.
+    pub fn join(&mut self, lease: Lease, broker_time: UnixTime, sent: Monotonic) -> Result<(), ReleaseError> {
+        let first = &self.first.lease;
+        if lease.instance_id != first.instance_id || lease.instance_key != first.instance_key {
+            return Err(ReleaseError::Mismatch("the further lease"));
+        }
+        self.further.push(Held::new(lease));
+        self.hear(broker_time, sent);
+        Ok(())
+    }
+
+    /// The first lease as last granted.
     #[must_use]
     pub fn lease(&self) -> &Lease {
-        &self.lease
+        &self.first.lease
+    }
+
+    /// The lease with this id as last granted.
+    #[must_use]
+    pub fn lease_of(&self, id: LeaseId) -> Option<&Lease> {
+        self.held(id).map(|held| &held.lease)
+    }
+
+    /// Lets this lease run out: nothing is served under it, and it is not renewed any more.
+    pub fn let_run_out(&mut self, id: LeaseId) {
+        self.first_wanted &= self.first.lease.lease_id != id;
+        self.further.retain(|held| held.lease.lease_id != id);
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Held> {
+        std::iter::once(&self.first).chain(&self.further)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Held> {
+        std::iter::once(&mut self.first).chain(&mut self.further)
+    }
+
+    fn held(&self, id: LeaseId) -> Option<&Held> {
+        self.all().find(|held| held.lease.lease_id == id)
     }
 
     /// When [`LeaseKeeper::next`] wants to be called.
@@ -134,16 +187,16 @@ impl LeaseKeeper {
         if let Some(pending) = &self.pending {
             return Ok(pending.bytes.clone());
         }
-        if instance_key.verifying_key().thumbprint() != self.lease.instance_key {
+        if instance_key.verifying_key().thumbprint() != self.first.lease.instance_key {
             return Err(ReleaseError::Misuse("this is not the key of the lease"));
         }
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|_| ReleaseError::Misuse("the system gives no randomness"))?;
         let heartbeat = Heartbeat {
-            instance_id: self.instance_id,
+            instance_id: self.first.lease.instance_id,
             nonce,
             last_answer: self.last_answer,
-            lease_id: self.lease.lease_id,
+            lease_id: self.first.lease.lease_id,
         };
         let bytes = heartbeat.sign(instance_key);
         self.pending = Some(Pending { nonce, bytes: bytes.clone(), first_sent: now });
@@ -165,7 +218,9 @@ impl LeaseKeeper {
         self.last_answer = crypto::sha256(bytes);
         self.pending = None;
         self.hear(answer.broker_time, sent);
-        self.revoked |= answer.revoked.contains(&self.lease.lease_id);
+        for held in self.all_mut() {
+            held.revoked |= answer.revoked.contains(&held.lease.lease_id);
+        }
         Ok(HeartbeatOutcome {
             broker_time: answer.broker_time,
             certificate: answer.certificate,
@@ -177,16 +232,16 @@ impl LeaseKeeper {
     /// Takes the lease that a renewal brought. The chain of heartbeats goes on.
     ///
     /// # Errors
-    /// [`ReleaseError::Mismatch`] when it is not the same lease of the same instance.
+    /// [`ReleaseError::Mismatch`] when it is none of these leases, or not of the same instance.
     pub fn renewed(&mut self, lease: Lease, broker_time: UnixTime, sent: Monotonic) -> Result<(), ReleaseError> {
-        let same = lease.lease_id == self.lease.lease_id
-            && lease.instance_id == self.lease.instance_id
-            && lease.instance_key == self.lease.instance_key
-            && lease.models == self.lease.models;
-        if !same {
-            return Err(ReleaseError::Mismatch("the renewed lease"));
-        }
-        self.lease = lease;
+        let same = |held: &&mut Held| {
+            lease.lease_id == held.lease.lease_id
+                && lease.instance_id == held.lease.instance_id
+                && lease.instance_key == held.lease.instance_key
+                && lease.models == held.lease.models
+        };
+        let held = self.all_mut().find(same).ok_or(ReleaseError::Mismatch("the renewed lease"))?;
+        held.lease = lease;
         self.hear(broker_time, sent);
         Ok(())
     }
@@ -202,26 +257,39 @@ impl LeaseKeeper {
         self.broker_time = self.broker_time.max(broker_time);
     }
 
-    /// Whether requests may be served at `now`.
+    /// Whether requests may be served at `now` under the first lease.
     #[must_use]
     pub fn standing(&self, now: Monotonic) -> Standing {
-        if self.revoked {
+        self.standing_under(&self.first, now)
+    }
+
+    /// Whether requests may be served at `now` under the lease with this id; never under one that is not kept.
+    #[must_use]
+    pub fn standing_of(&self, id: LeaseId, now: Monotonic) -> Standing {
+        self.held(id).map_or(Standing::Ended(End::Expired), |held| self.standing_under(held, now))
+    }
+
+    fn standing_under(&self, held: &Held, now: Monotonic) -> Standing {
+        if held.revoked {
             return Standing::Ended(End::Revoked);
         }
-        if self.broker_time(now) >= self.lease.expires {
+        if self.broker_time(now) >= held.lease.expires {
             return Standing::Ended(End::Expired);
         }
-        let grant = Duration::from_secs(self.lease.offline_grant).max(LEAST_OFFLINE);
+        let grant = Duration::from_secs(held.lease.offline_grant).max(LEAST_OFFLINE);
         if now.since(self.heard) >= grant {
             return Standing::Offline;
         }
         Standing::Serving
     }
 
-    /// Whether it is time to ask for a renewal.
+    /// The leases for which it is time to ask for a renewal.
     #[must_use]
-    pub fn renewal_due(&self, now: Monotonic) -> bool {
-        self.broker_time(now) >= self.lease.renew_after
+    pub fn renewals_due(&self, now: Monotonic) -> Vec<LeaseId> {
+        let time = self.broker_time(now);
+        let wanted = self.first_wanted.then_some(&self.first).into_iter().chain(&self.further);
+        let due = |held: &&Held| !held.revoked && time >= held.lease.renew_after && time < held.lease.expires;
+        wanted.filter(due).map(|held| held.lease.lease_id).collect()
     }
 
     /// The latest that the broker's clock can show at `now`: its last word, and all the time
@@ -238,7 +306,6 @@ impl LeaseKeeper {
 mod tests {
     use strongroom_channel::deployment::DeploymentId;
 
-    use super::super::lease::LeaseId;
     use super::*;
 
     struct Pair {
@@ -419,8 +486,8 @@ mod tests {
     #[test]
     fn a_renewal_extends_the_same_lease_only() {
         let mut pair = pair(86_400);
-        assert!(!pair.keeper.renewal_due(at(100 + 1799)));
-        assert!(pair.keeper.renewal_due(at(100 + 1800)));
+        assert!(pair.keeper.renewals_due(at(100 + 1799)).is_empty());
+        assert_eq!(pair.keeper.renewals_due(at(100 + 1800)).len(), 1);
         let mut longer = pair.keeper.lease().clone();
         longer.expires = time(8000);
         let mut foreign = longer.clone();
@@ -429,5 +496,33 @@ mod tests {
         pair.keeper.renewed(longer, time(2800), at(1900)).unwrap();
         assert_eq!(pair.keeper.standing(at(1900 + 5199)), Standing::Serving);
         assert_eq!(pair.keeper.standing(at(1900 + 5200)), Standing::Ended(End::Expired));
+    }
+
+    #[test]
+    fn one_chain_of_heartbeats_keeps_several_leases_and_goes_on_when_the_first_is_over() {
+        let mut pair = pair(0);
+        let (first, second) = (LeaseId::from_bytes([3; 16]), LeaseId::from_bytes([7; 16]));
+        let further = Lease { lease_id: second, models: vec![[8; 32]], ..pair.keeper.lease().clone() };
+        let foreign = Lease { instance_key: [0; 32], ..further.clone() };
+        assert!(pair.keeper.join(foreign, time(1001), at(101)).is_err());
+        pair.keeper.join(further, time(1001), at(101)).unwrap();
+        assert_eq!(pair.keeper.renewals_due(at(100 + 1800)), [first, second]);
+
+        let beat = pair.beat(103);
+        assert_eq!(Heartbeat::peek(&beat).unwrap().lease_id, first);
+        let mut answer = pair.reply(&beat, 1003);
+        answer.revoked = vec![first];
+        let signed = answer.sign(&pair.broker);
+        pair.keeper.answer(&signed, at(103)).unwrap();
+        assert_eq!(pair.keeper.standing_of(first, at(104)), Standing::Ended(End::Revoked));
+        assert_eq!(pair.keeper.standing_of(second, at(104)), Standing::Serving);
+        assert_eq!(pair.keeper.standing_of(LeaseId::from_bytes([1; 16]), at(104)), Standing::Ended(End::Expired));
+        assert_eq!(pair.keeper.renewals_due(at(100 + 1800)), [second], "what is over is not renewed");
+
+        let beat = pair.beat(106);
+        assert_eq!(Heartbeat::peek(&beat).unwrap().lease_id, first, "its name stays that of the chain");
+        assert_eq!(pair.keeper.standing_of(second, at(113)), Standing::Offline, "silence is every lease's");
+        pair.keeper.let_run_out(second);
+        assert!(pair.keeper.renewals_due(at(100 + 1800)).is_empty());
     }
 }
