@@ -22,7 +22,7 @@ pub(super) struct Running {
     cached_tokens: u64,
     facts: Facts,
     slot: ReceiptSlot,
-    breaks: watch::Receiver<u64>,
+    breaks: watch::Receiver<bool>,
     deadline: Deadline,
 }
 
@@ -81,6 +81,7 @@ pub(super) fn begin(
 ) -> Result<Running, ApiError> {
     let Task { prompt, parameter, logprobs, constraint, deadline, tenant } = task;
     let engine = identity::writer_of(model)?;
+    let breaks = model.breaks().ok_or_else(|| ApiError::model_loading(&model.name))?;
     let limit = engine.text().context_length();
     let room = limit.saturating_sub(prompt.len());
     let asked = common.max_completion_tokens.or(common.max_tokens).unwrap_or(app.default_max_tokens);
@@ -92,7 +93,7 @@ pub(super) fn begin(
     };
     let generation = engine.submit(request).map_err(|error| match error {
         SubmitError::Busy { .. } => ApiError::busy(),
-        SubmitError::Stopped => ApiError::loading(),
+        SubmitError::Stopped => ApiError::model_unloaded(&model.name),
         SubmitError::PromptTooLong { tokens, limit } => ApiError::invalid(
             "context_length_exceeded",
             Some(parameter),
@@ -109,15 +110,7 @@ pub(super) fn begin(
         completion_tokens: 0,
         finish: Finish::Stop,
     };
-    Ok(Running {
-        generation,
-        open: common.choices(),
-        cached_tokens: 0,
-        facts,
-        slot,
-        breaks: app.serving.breaks(),
-        deadline,
-    })
+    Ok(Running { generation, open: common.choices(), cached_tokens: 0, facts, slot, breaks, deadline })
 }
 
 impl Running {
@@ -129,7 +122,7 @@ impl Running {
         }
         let event = tokio::select! {
             biased;
-            // The lease ended or the broker fell silent; an error means that the server is gone.
+            // The lease ended or the broker fell silent; an error means that the model is gone.
             _ = self.breaks.changed() => return Next::Broken,
             // Before the event: who reads slowly would otherwise never be late.
             () = self.deadline.passed() => return Next::Late,
