@@ -192,8 +192,6 @@ pub enum Load {
 }
 
 impl Load {
-    // By reference, as serde calls it.
-    #[allow(clippy::trivially_copy_pass_by_ref)]
     fn is_at_start(&self) -> bool {
         *self == Self::AtStart
     }
