@@ -113,7 +113,7 @@ impl Keeper {
     fn change(&mut self, order: Order) {
         match order {
             Order::Join { grant, models, done } => {
-                let joined = self.tenure.join(grant).map(|lease| {
+                let joined = self.tenure.join(grant.map(|grant| *grant)).map(|lease| {
                     models.iter().for_each(|model| self.roster.set(&model.name, Phase::Loaded));
                     self.holdings.push(Holding { lease, models });
                 });

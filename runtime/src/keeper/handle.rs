@@ -15,7 +15,11 @@ pub(super) enum Order {
     /// Speak with the broker now.
     Beat(oneshot::Sender<()>),
     /// Serve these too, under this grant.
-    Join { grant: Option<Grant>, models: Vec<Arc<ServedModel>>, done: oneshot::Sender<Result<Stated, ReleaseError>> },
+    Join {
+        grant: Option<Box<Grant>>,
+        models: Vec<Arc<ServedModel>>,
+        done: oneshot::Sender<Result<Stated, ReleaseError>>,
+    },
     /// Look again which models take requests, and say which one has this name.
     Hide { name: String, done: oneshot::Sender<Option<Arc<ServedModel>>> },
     /// This one is gone.
@@ -50,7 +54,9 @@ impl KeeperHandle {
     /// [`ReleaseError`] when the grant is none of this instance's.
     pub(crate) async fn join(&self, grant: Option<Grant>, models: Vec<Arc<ServedModel>>) -> Result<(), ReleaseError> {
         let gone = ReleaseError::Misuse("the server ends");
-        let Some(joined) = self.ask(|done| Order::Join { grant, models, done }).await else { return Err(gone) };
+        let Some(joined) = self.ask(|done| Order::Join { grant: grant.map(Box::new), models, done }).await else {
+            return Err(gone);
+        };
         joined?.await.map_err(|_| gone)
     }
 
