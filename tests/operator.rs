@@ -147,7 +147,7 @@ async fn an_unloaded_model_is_gone_and_its_lease_runs_out() {
     assert_eq!(system.operator("unload", named(SECOND)).await, Ok(json!({ "unloaded": SECOND })));
     assert!(system.events.lock().unwrap().iter().any(|event| event.starts_with("second is unloaded")));
     assert_eq!((ask(&client, SECOND).await, ask(&client, MODEL).await), (unloaded(), answered()));
-    assert_eq!(stated(&*client.keeper.session().await.unwrap()), (4, 1));
+    assert_eq!(stated(&client.keeper.session().await.unwrap()), (4, 1));
 
     // It can come again, and the first model can go then, and with it the first lease.
     system.operator("load", named(SECOND)).await.unwrap();
@@ -171,7 +171,7 @@ async fn the_end_of_one_lease_ends_its_models_only_and_the_last_ends_everything(
     system.broker.revoke(Revoke::One(second)).unwrap();
     system.running.heartbeat().await;
     assert_eq!((ask(&client, MODEL).await, ask(&client, SECOND).await), (answered(), unloaded()));
-    assert_eq!(stated(&*client.keeper.session().await.unwrap()), (4, 1));
+    assert_eq!(stated(&client.keeper.session().await.unwrap()), (4, 1));
 
     // The first may end before one that was granted later: that one then stands in the statement.
     system.operator("load", named(SECOND)).await.unwrap();
@@ -204,7 +204,7 @@ async fn a_broker_that_refuses_or_is_silent_changes_nothing() {
     assert_eq!(system.operator("load", named(SECOND)).await, Err(("UNAVAILABLE".into(), 5)));
     system.line.cut(false);
     assert_eq!((ask(&client, MODEL).await, ask(&client, SECOND).await), (answered(), unloaded()));
-    assert_eq!((stated(&*client.keeper.session().await.unwrap()), in_force(&system).len()), ((2, 1), 1));
+    assert_eq!((stated(&client.keeper.session().await.unwrap()), in_force(&system).len()), ((2, 1), 1));
     system.broker.activate_policy(&system.policy).unwrap();
     system.operator("load", named(SECOND)).await.unwrap();
     assert_eq!(ask(&client, SECOND).await, answered());
@@ -323,7 +323,7 @@ async fn over_a_kbs_and_with_gpus_too() {
     system.operator("load", named(SECOND)).await.unwrap();
     let client = system.client();
     assert_eq!(ask(&client, SECOND).await, answered());
-    assert_eq!(stated(&*client.keeper.session().await.unwrap()), (3, 2));
+    assert_eq!(stated(&client.keeper.session().await.unwrap()), (3, 2));
 }
 
 #[tokio::test]
