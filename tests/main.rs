@@ -8,5 +8,6 @@ mod end_to_end;
 mod examples;
 mod gpus;
 mod kbs;
+mod operator;
 mod promises;
 mod support;

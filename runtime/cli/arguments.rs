@@ -1,11 +1,15 @@
 //! What was typed. The commands say what it means.
 
+#[cfg(feature = "serve")]
+mod admin;
 mod model;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "serve")]
+pub(crate) use admin::{Admin, AdminCommand};
 pub(crate) use model::Signer;
 #[cfg(any(feature = "broker", feature = "serve"))]
 pub(crate) use model::{Model, Opener, Seal, Sealed};
@@ -35,6 +39,9 @@ pub(crate) enum Command {
     /// The server in the confidential VM.
     #[cfg(feature = "serve")]
     Serve(Serve),
+    /// Ask a server that runs on this node: what is loaded, load, unload, end.
+    #[cfg(feature = "serve")]
+    Admin(Admin),
     /// A local OpenAI-compatible port; nothing is sent before a verdict.
     #[cfg(feature = "client")]
     Proxy(Proxy),

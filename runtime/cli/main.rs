@@ -1,5 +1,7 @@
 //! The one command. Parse, run, exit code; what each role does is in its crate.
 
+#[cfg(feature = "serve")]
+mod admin;
 mod arguments;
 #[cfg(feature = "broker")]
 mod broker;
@@ -90,6 +92,8 @@ async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Demo(arguments) => demo::run(arguments, output).await,
         #[cfg(feature = "serve")]
         Command::Serve(arguments) => serve::run(arguments, output).await,
+        #[cfg(feature = "serve")]
+        Command::Admin(arguments) => admin::run(arguments, output).await,
         #[cfg(feature = "client")]
         Command::Proxy(arguments) => proxy::run(arguments, output).await,
         #[cfg(feature = "client")]

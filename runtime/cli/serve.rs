@@ -9,8 +9,8 @@ use strongroom_attestation::Code;
 use strongroom_enclave_loader::release::ReleaseError;
 use strongroom_enclave_loader::{ProtectionReport, protect_process};
 use strongroom_runtime::{
-    Config, Devices, EngineChoice, Event, EventSink, EvidenceSource, GpusConfig, InstanceClock, NvmlSource, Setup,
-    StartError,
+    Config, Devices, EngineChoice, Event, EventSink, EvidenceSource, GpusConfig, InstanceClock, NvmlSource, Running,
+    Setup, StartError,
 };
 
 use crate::arguments::Serve;
@@ -49,10 +49,23 @@ pub(crate) async fn run(arguments: Serve, output: Output) -> Result<Exit, Failur
             let message = format!("the broker ended the lease ({end:?}): no model is left to serve");
             Err(Failure::new(Exit::Refused, "LEASE_ENDED", message))
         }
-        () = signals::asked_to_end() => {
+        () = drained(&running) => {
             running.stop().await;
             Ok(Exit::Done)
         }
+    }
+}
+
+/// Waits until the server has drained, since the operator or the process's manager asked it to. Whoever asks the
+/// process again does not wait.
+async fn drained(running: &Running) {
+    tokio::select! {
+        () = running.drained() => return,
+        () = signals::asked_to_end() => running.drain().await,
+    }
+    tokio::select! {
+        () = running.drained() => {}
+        () = signals::asked_to_end() => {}
     }
 }
 

@@ -38,6 +38,9 @@ const MAX_STREAMS: usize = 8;
 const QUEUE: usize = 32;
 /// The longest that an answer may be allowed to take, seconds.
 const ANSWER_SECONDS_MAX: u64 = 3_600;
+/// How long running answers may go on by default, and at most, seconds.
+pub(crate) const DRAIN_SECONDS: u64 = 20;
+const DRAIN_SECONDS_MAX: u64 = 3_600;
 /// Positions of a sequence, at least and at most.
 const CONTEXT_MIN: usize = 16;
 const CONTEXT_MAX: usize = 1 << 20;
@@ -118,6 +121,14 @@ pub struct Config {
     /// Refuse to start where memory can be swapped or dumped, or where weights cannot be locked into it.
     #[serde(default)]
     pub strict: bool,
+    /// The Unix-domain socket for `strongroom admin`, in a folder of the server's own with mode 0700. Absent: there
+    /// is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<PathBuf>,
+    /// How long answers that run may go on when their model is unloaded or the server drains, seconds, 0 to 3600.
+    /// Absent: 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain_seconds: Option<u64>,
     /// Threads that compute, for each model; 0 takes one a core.
     #[serde(default)]
     pub threads: usize,
@@ -163,6 +174,9 @@ pub struct ModelConfig {
     pub path: PathBuf,
     /// The publisher's Ed25519 key, hex: the manifest must be signed by it.
     pub publisher: String,
+    /// When it is loaded: `at start`, or `on demand` of the operator (`strongroom admin load`).
+    #[serde(default, skip_serializing_if = "Load::is_at_start")]
+    pub load: Load,
     /// Where a KBS keeps its keys, `repository/type/tag`; `<name it was sealed with>/model-key/<version>`
     /// where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,6 +185,24 @@ pub struct ModelConfig {
     /// tokenizer, a template.
     #[serde(rename = "update", default, skip_serializing_if = "Vec::is_empty")]
     pub updates: Vec<UpdateConfig>,
+}
+
+/// When a model is loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Load {
+    /// Before the server is ready.
+    #[default]
+    #[serde(rename = "at start")]
+    AtStart,
+    /// When the operator asks for it.
+    #[serde(rename = "on demand")]
+    OnDemand,
+}
+
+impl Load {
+    fn is_at_start(&self) -> bool {
+        *self == Self::AtStart
+    }
 }
 
 /// One update of a model.
@@ -248,6 +280,11 @@ impl Config {
         let seconds = self.epoch_seconds;
         want("epoch_seconds", &seconds.to_string(), "60 to 3600", (60..=EPOCH_SECONDS_MAX).contains(&seconds))?;
         want("model", "none", "at least one", !self.models.is_empty())?;
+        // The first lease and the instance's certificate come with what is loaded at start.
+        let at_start = self.models.iter().any(|model| model.load == Load::AtStart);
+        want("model.load", "\"on demand\" for all", "\"at start\" for at least one", at_start)?;
+        let seconds = self.drain_seconds.unwrap_or_default();
+        want("drain_seconds", &seconds.to_string(), "0 to 3600", seconds <= DRAIN_SECONDS_MAX)?;
         let parts = self.models.iter().flat_map(ModelConfig::parts).count();
         want("model", &parts.to_string(), "at most 16, updates included", parts <= MODELS_MAX)?;
         want("plugin", &self.plugins.len().to_string(), "at most 16", self.plugins.len() <= PLUGINS_MAX)?;
@@ -290,6 +327,12 @@ impl Config {
         // A type of strings, numbers and lists always has a JSON form.
         let json = serde_json::to_vec(self).unwrap_or_default();
         Sha256::new().chain_update(b"strongroom/config/v1\0").chain_update(json).finalize().into()
+    }
+
+    /// The same with these models only: what a release asks for and loads.
+    pub(crate) fn only(&self, wanted: impl Fn(&ModelConfig) -> bool) -> Self {
+        let models = self.models.iter().filter(|model| wanted(model)).cloned().collect();
+        Self { models, ..self.clone() }
     }
 
     /// The deployment's name, checked.

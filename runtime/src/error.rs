@@ -58,6 +58,22 @@ pub enum StartError {
         /// What is wrong with it.
         source: EngineError,
     },
+    /// The model is in memory and does not compute.
+    #[error("model `{model}` does not compute a short text: {reason}")]
+    Cold {
+        /// The configured name.
+        model: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The socket for the operator's commands cannot be made.
+    #[error("`admin` socket {}: {problem}", .path.display())]
+    Admin {
+        /// The socket.
+        path: std::path::PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// A plugin's file could not be read.
     #[error("plugin `{name}`: {} cannot be read: {source}", .path.display())]
     PluginFile {
@@ -120,7 +136,8 @@ impl StartError {
             Self::Release(error) => error.code().to_string(),
             Self::Model { source, .. } => source.code().into(),
             Self::Update { .. } => "MODEL_UPDATE".into(),
-            Self::Engine { .. } => "MODEL".into(),
+            Self::Engine { .. } | Self::Cold { .. } => "MODEL".into(),
+            Self::Admin { .. } => "ADMIN_SOCKET".into(),
             Self::PluginFile { .. } => "PLUGIN_FILE".into(),
             Self::PluginDigest { .. } => "PLUGIN_DIGEST".into(),
             Self::Plugin { .. } => "PLUGIN".into(),
@@ -137,12 +154,13 @@ impl StartError {
         match self {
             Self::Config(_) => 2,
             Self::Listen { .. }
+            | Self::Admin { .. }
             | Self::PluginFile { .. }
             | Self::Crashed(_)
             | Self::Evidence(EvidenceError::Failed(_)) => 1,
             Self::Release(error) => error.exit_code(),
             Self::Model { source, .. } => source.exit_code(),
-            Self::Engine { .. } => 4,
+            Self::Engine { .. } | Self::Cold { .. } => 4,
             Self::Evidence(_)
             | Self::SimulatedOnHardware
             | Self::PluginDigest { .. }

@@ -64,6 +64,36 @@ pub enum Event {
         /// Threads that compute.
         threads: usize,
     },
+    /// A model computed a first short text, so that no client waits for what happens once.
+    Warm {
+        /// The model's name.
+        model: String,
+        /// How long it took.
+        milliseconds: u64,
+    },
+    /// A model is no longer in memory.
+    Unloaded {
+        /// The model's name.
+        model: String,
+    },
+    /// The operator asked for something.
+    Admin {
+        /// What: `status`, `load`, `unload`, `drain`, or `unknown`.
+        action: &'static str,
+        /// The model, if it is a configured one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
+        /// The user id of whoever asked, as the system says it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        uid: Option<u32>,
+        /// `done`, or the code of the refusal.
+        outcome: String,
+    },
+    /// No new request is taken; those that run go on for a while.
+    Draining {
+        /// How many run.
+        running: usize,
+    },
     /// Clients are served.
     Ready {
         /// Where.
@@ -84,7 +114,7 @@ pub enum Event {
         /// A stable code.
         code: String,
     },
-    /// The lease ended; models are unloaded.
+    /// A lease ended; its models are unloaded.
     LeaseEnded {
         /// Why.
         reason: String,
@@ -112,6 +142,16 @@ impl fmt::Display for Event {
                 write!(f, "{model} is in memory ({milliseconds} ms, {mebibytes} MiB{locked}, ")?;
                 write!(f, "{threads} threads of {instructions}), model id {model_id}")
             }
+            Self::Warm { model, milliseconds } => write!(f, "{model} is warm ({milliseconds} ms)"),
+            Self::Unloaded { model } => write!(f, "{model} is unloaded"),
+            Self::Admin { action, model, uid, outcome } => {
+                write!(f, "operator")?;
+                uid.map_or(Ok(()), |uid| write!(f, " (uid {uid})"))?;
+                write!(f, ": {action}")?;
+                model.as_ref().map_or(Ok(()), |model| write!(f, " {model}"))?;
+                write!(f, ": {outcome}")
+            }
+            Self::Draining { running } => write!(f, "draining: no new request is taken, {running} run"),
             Self::Ready { address } => write!(f, "ready on {address}"),
             Self::Epoch { epoch } => write!(f, "epoch {epoch}"),
             Self::EpochMissed { reason } => write!(f, "the next epoch could not begin: {reason}"),

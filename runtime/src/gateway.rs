@@ -32,6 +32,7 @@ use crate::api::error::{ApiError, Outer};
 use crate::api::{App, identity};
 use crate::epochs::Epoch;
 use crate::replay::Seen;
+use crate::serving::Admitted;
 
 /// How long an upload may take: less than a request may live, so that no request is
 /// opened after its entry in the replay set is gone.
@@ -44,7 +45,7 @@ pub(crate) const UPLOADS: usize = 64;
 /// `POST /.well-known/ohttp-gateway`.
 pub(crate) async fn post(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
     match open(&app, &headers, body).await {
-        Ok((inner, sealer)) => respond::respond(app, inner, sealer).await,
+        Ok((admitted, inner, sealer)) => respond::respond(app, admitted, inner, sealer).await,
         Err(outer) => {
             app.metrics.refused_outside.inc();
             outer.into_response()
@@ -59,8 +60,11 @@ pub(crate) async fn keys(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(KEYS_MEDIA_TYPE))], keys).into_response()
 }
 
+/// What was admitted, the request, and what seals its answer.
+type Opened = (Admitted, Result<Inner, ApiError>, ResponseSealer);
+
 /// Steps 1 to 6. An error of steps 4 to 6 is for the client alone, so it travels inside.
-async fn open(app: &App, headers: &HeaderMap, body: Body) -> Result<(Result<Inner, ApiError>, ResponseSealer), Outer> {
+async fn open(app: &App, headers: &HeaderMap, body: Body) -> Result<Opened, Outer> {
     if headers.get(header::CONTENT_TYPE).is_none_or(|value| value != REQUEST_MEDIA_TYPE) {
         return Err(Outer::UnsupportedMediaType);
     }
@@ -71,14 +75,16 @@ async fn open(app: &App, headers: &HeaderMap, body: Body) -> Result<(Result<Inne
 
     // An upload takes time: what held when it began is asked again.
     let now = app.clock.now();
-    served(app)?;
+    // In this order: a model becomes visible after the epoch that names it began, so a request of the epoch
+    // before never meets a model that its statement did not name.
+    let admitted = app.serving.enter()?;
     let live = app.epochs.by_key_id(epoch.keys.key_id(), now);
     if !live.is_some_and(|live| Arc::ptr_eq(&live, &epoch)) {
         return Err(Outer::OhttpKey);
     }
     let enc = opener.enc().ok_or(Outer::OhttpKey)?.to_vec();
     let sealer = opener.into_response().map_err(|_| Outer::OhttpKey)?;
-    Ok((admit(app, &plain, &epoch, &enc, now), sealer))
+    Ok((admitted, admit(app, &plain, &epoch, &enc, now), sealer))
 }
 
 /// Steps 1 and 2.
@@ -87,16 +93,12 @@ async fn upload(app: &App, body: Body) -> Result<(RequestOpener, Arc<Epoch>, Vec
     let mut frames = body.into_data_stream();
     while let Some(frame) = frames.next().await {
         // Without a lease, or a broker that speaks, nothing is decrypted (protocol.md A10).
-        served(app)?;
+        app.serving.is_open()?;
         opened.push(&frame.map_err(|_| Outer::OhttpKey)?)?;
     }
-    served(app)?;
+    app.serving.is_open()?;
     let (opener, epoch) = opened.opener.ok_or(Outer::OhttpKey)?;
     Ok((opener, epoch, opened.plain))
-}
-
-fn served(app: &App) -> Result<(), Outer> {
-    app.serving.now().map(|_| ()).ok_or(Outer::NotReady)
 }
 
 /// Steps 4 to 6.

@@ -9,10 +9,13 @@
 //! request: client ─► gateway (decapsulate, replay set, statement) ─► api (who asks, JSON)
 //!            ─► plugins on-request ─► budgets ─► engine (one thread owns the device) ─► plugins on-response
 //!            ─► api (event stream) ─► gateway (filler, encapsulate, receipt) ─► client
+//!
+//! admin:   strongroom admin ─► Unix socket ─► operator (load, unload, drain) ─► keeper ─► epoch
 //! ```
 //!
 //! The modules follow that path. `start` is the one place that knows them all.
 
+mod admin;
 mod api;
 mod attest;
 mod budgets;
@@ -25,17 +28,20 @@ mod evidence;
 mod gateway;
 mod instance;
 mod keeper;
+mod loading;
 mod metrics;
 mod model;
+mod operator;
 mod plugins;
 mod release;
 mod replay;
+mod roster;
 mod serving;
 mod start;
 
 pub use clock::{Clock, InstanceClock};
 pub use config::{
-    BrokerConfig, ClientConfig, Config, ConfigError, GpusConfig, LimitsConfig, ModelConfig, PluginConfig,
+    BrokerConfig, ClientConfig, Config, ConfigError, GpusConfig, LimitsConfig, Load, ModelConfig, PluginConfig,
     ReleaseProtocol, UpdateConfig,
 };
 pub use error::StartError;
@@ -47,4 +53,5 @@ pub use evidence::simulated::{SimulatedMachine, SimulatedSource};
 #[cfg(feature = "simulated")]
 pub use evidence::simulated_devices::SimulatedGpus;
 pub use evidence::{Collected, EvidenceError, EvidenceSource, Form, detect, hardware_present};
-pub use start::{EngineChoice, Running, ScriptedEngine, Setup, start};
+pub use loading::{EngineChoice, ScriptedEngine};
+pub use start::{Running, Setup, start};

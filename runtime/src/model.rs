@@ -8,13 +8,17 @@ use std::time::Instant;
 use strongroom_enclave_loader::release::ReleasedModel;
 use strongroom_enclave_loader::{SealedModel, SignedManifest, open_manifest};
 use strongroom_engine::{
-    CacheFormat, EncoderHandle, EngineError, EngineHandle, Limits, LoadOptions, Machine, ModelFile, ModelFiles,
-    ReadSeek,
+    CacheFormat, EmbedError, EncoderHandle, EngineError, EngineHandle, Event as Computed, FinishReason,
+    GenerationRequest, Limits, LoadOptions, Machine, ModelFile, ModelFiles, ReadSeek,
 };
+use tokio::sync::watch;
 
 use crate::config::{Config, ModelConfig};
 use crate::error::StartError;
 use crate::events::{Event, EventSink};
+
+/// What a model computes before it is served.
+const WARM_TEXT: &str = "The first request finds everything in its place, since this text came before it.";
 
 /// A model that answers.
 pub(crate) struct ServedModel {
@@ -28,6 +32,8 @@ pub(crate) struct ServedModel {
     pub(crate) updates: Vec<[u8; 32]>,
     /// The engine that holds it.
     pub(crate) engine: Engine,
+    /// Whether there is a right to answer. What runs ends as truncated when that changes.
+    allowed: watch::Sender<bool>,
 }
 
 /// What a model does.
@@ -39,6 +45,44 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
+    /// Requests that run or wait.
+    fn in_flight(&self) -> usize {
+        match self {
+            Self::Writes(engine) => engine.in_flight(),
+            Self::Embeds(engine) => engine.in_flight(),
+        }
+    }
+
+    /// Computes a short text and two tokens more: the pages of the weights are touched and the threads have run
+    /// before a client waits for them.
+    fn warm(&self) -> Result<(), String> {
+        match self {
+            Self::Writes(engine) => {
+                let mut tokens = engine.text().encode_completion(WARM_TEXT).map_err(|error| error.to_string())?;
+                tokens.truncate((engine.text().context_length() / 2).max(1));
+                let request = GenerationRequest { ignores_end: true, ..GenerationRequest::greedy(tokens, 2) };
+                let mut generation = engine.submit(request).map_err(|error| error.to_string())?;
+                loop {
+                    match generation.next_blocking() {
+                        Some(Computed::Text { .. }) => {}
+                        Some(Computed::Done { reason: FinishReason::Stop | FinishReason::Length, .. }) => return Ok(()),
+                        Some(Computed::Done { .. }) | None => return Err("the model fails".into()),
+                    }
+                }
+            }
+            Self::Embeds(engine) => {
+                let mut text = WARM_TEXT;
+                let tokens = loop {
+                    match engine.text().encode(text) {
+                        Err(EmbedError::TooLong { .. }) if text.len() > 1 => text = text.split_at(text.len() / 2).0,
+                        encoded => break encoded.map_err(|error| error.to_string())?,
+                    }
+                };
+                engine.embed_blocking(vec![tokens]).map(|_| ()).map_err(|error| error.to_string())
+            }
+        }
+    }
+
     /// Ends all work and waits until the memory was given back.
     pub(crate) async fn stop(&self) {
         match self {
@@ -55,6 +99,35 @@ impl Engine {
 }
 
 impl ServedModel {
+    /// A model that has no right to answer yet.
+    pub(crate) fn new(name: String, (id, version): ([u8; 32], u64), updates: Vec<[u8; 32]>, engine: Engine) -> Self {
+        Self { name, id, version, updates, engine, allowed: watch::Sender::new(false) }
+    }
+
+    /// Says whether there is a right to answer.
+    pub(crate) fn allow(&self, allowed: bool) {
+        self.allowed.send_if_modified(|known| std::mem::replace(known, allowed) != allowed);
+    }
+
+    /// Changes when an answer that runs now must end as truncated; `None` where none may begin.
+    pub(crate) fn breaks(&self) -> Option<watch::Receiver<bool>> {
+        let mut breaks = self.allowed.subscribe();
+        let allowed = *breaks.borrow_and_update();
+        allowed.then_some(breaks)
+    }
+
+    /// Requests that run or wait.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.engine.in_flight()
+    }
+
+    /// Ends running answers as truncated and waits until the memory was given back to the system; the KV caches,
+    /// which hold what clients said, are zeroed before.
+    pub(crate) async fn unload(&self) {
+        self.allow(false);
+        self.engine.stop().await;
+    }
+
     /// What the statement names: the model, then the updates.
     pub(crate) fn ids(&self) -> impl Iterator<Item = [u8; 32]> {
         std::iter::once(self.id).chain(self.updates.iter().copied())
@@ -135,17 +208,23 @@ pub(crate) fn load(
     if config.strict && !machine.is_locked {
         return Err(StartError::NotLocked(name.to_owned(), machine.weight_bytes >> 20));
     }
-    let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     events(&Event::Loaded {
         model: name.to_owned(),
         model_id: hex::encode(id),
-        milliseconds,
+        milliseconds: milliseconds(begun),
         weight_bytes: machine.weight_bytes as u64,
         is_locked: machine.is_locked,
         instructions: machine.instructions,
         threads: machine.threads,
     });
-    Ok(ServedModel { name: name.to_owned(), id, version, updates, engine })
+    let begun = Instant::now();
+    engine.warm().map_err(|reason| StartError::Cold { model: name.to_owned(), reason })?;
+    events(&Event::Warm { model: name.to_owned(), milliseconds: milliseconds(begun) });
+    Ok(ServedModel::new(name.to_owned(), (id, version), updates, engine))
+}
+
+fn milliseconds(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Loads a model of either kind, and starts its engine.

@@ -1,5 +1,6 @@
 //! What is served at the moment: nothing before the release, nothing while the broker is
-//! silent, nothing after the lease, and never again after a stop.
+//! silent, nothing after the last lease, no new request while the server drains, and never
+//! again after a stop.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -7,37 +8,79 @@ use tokio::sync::watch;
 
 use crate::model::ServedModel;
 use crate::plugins::Pipeline;
+use crate::roster::Roster;
 
-/// Models and plugins of a lease.
+/// Models that may be asked, and the plugins before them. Never changed: a change is another one.
 pub(crate) struct Served {
-    pub(crate) models: Vec<ServedModel>,
+    pub(crate) models: Vec<Arc<ServedModel>>,
     pub(crate) plugins: Pipeline,
+    /// Every configured model, those that are not served included.
+    pub(crate) roster: Arc<Roster>,
 }
 
 /// A handle to it; clones share it.
 #[derive(Clone)]
 pub(crate) struct Serving {
     state: Arc<RwLock<State>>,
-    /// Changes when running answers must end.
-    breaks: watch::Sender<u64>,
+    /// Requests that were taken and are not answered to the end.
+    running: watch::Sender<usize>,
 }
 
 #[derive(Default)]
 struct State {
     served: Option<Arc<Served>>,
+    draining: bool,
     closed: bool,
+}
+
+/// Why no request is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    NotReady,
+    Draining,
+}
+
+/// A request that was taken: what it may use, until it is answered to the end.
+pub(crate) struct Admitted {
+    pub(crate) served: Arc<Served>,
+    running: watch::Sender<usize>,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.running.send_modify(|running| *running -= 1);
+    }
 }
 
 impl Default for Serving {
     fn default() -> Self {
-        Self { state: Arc::default(), breaks: watch::Sender::new(0) }
+        Self { state: Arc::default(), running: watch::Sender::new(0) }
     }
 }
 
 impl Serving {
-    /// What a request may use now.
+    /// What is served now.
     pub(crate) fn now(&self) -> Option<Arc<Served>> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).served.clone()
+    }
+
+    /// Whether a request would be taken.
+    pub(crate) fn is_open(&self) -> Result<(), Refused> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).open().map(|_| ())
+    }
+
+    /// Takes a request.
+    pub(crate) fn enter(&self) -> Result<Admitted, Refused> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let served = state.open()?;
+        // Under the lock: whoever sees that it drains sees all that was taken before.
+        self.running.send_modify(|running| *running += 1);
+        Ok(Admitted { served, running: self.running.clone() })
+    }
+
+    /// Requests that were taken and are not answered to the end.
+    pub(crate) fn running(&self) -> usize {
+        *self.running.borrow()
     }
 
     /// Serves these from now on, unless it was stopped.
@@ -48,30 +91,28 @@ impl Serving {
         }
     }
 
-    /// Takes no new request. Running answers end as truncated.
+    /// Serves nothing.
     pub(crate) fn pause(&self) {
         self.state.write().unwrap_or_else(PoisonError::into_inner).served = None;
-        self.breaks.send_modify(|breaks| *breaks += 1);
     }
 
-    /// Changes when an answer that runs now must end as truncated.
-    pub(crate) fn breaks(&self) -> watch::Receiver<u64> {
-        self.breaks.subscribe()
+    /// Takes no new request any more; what runs goes on.
+    pub(crate) fn drain(&self) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).draining = true;
     }
 
     /// Pauses for ever.
     pub(crate) fn close(&self) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.pause();
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        (state.closed, state.served) = (true, None);
     }
 }
 
-impl Served {
-    /// Stops every engine and waits until its memory was given back to the system; the KV
-    /// caches, which hold what clients said, are zeroed before.
-    pub(crate) async fn unload(&self) {
-        for model in &self.models {
-            model.engine.stop().await;
+impl State {
+    fn open(&self) -> Result<Arc<Served>, Refused> {
+        if self.draining {
+            return Err(Refused::Draining);
         }
+        self.served.clone().ok_or(Refused::NotReady)
     }
 }

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use strongroom_channel::padding::Profile;
 use strongroom_channel::statement::Workload;
-use strongroom_enclave_loader::SignedManifest;
-use strongroom_enclave_loader::release::{End, ReleasedModel, WantedModel};
-use strongroom_engine::{EngineHandle, Script};
+use strongroom_enclave_loader::release::End;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::task::JoinHandle;
 
+use crate::admin::{self, Socket};
 use crate::api::App;
 use crate::attest::{Attester, Parts};
 use crate::budgets::Budgets;
 use crate::clock::InstanceClock;
-use crate::config::{Config, ModelConfig};
+use crate::config::{Config, Load};
 use crate::epochs::Epochs;
 use crate::error::StartError;
 use crate::events::{Event, EventSink};
@@ -24,13 +24,17 @@ use crate::evidence::devices::Devices;
 use crate::evidence::{EvidenceError, EvidenceSource};
 use crate::gateway;
 use crate::instance::Instance;
-use crate::keeper::{Keeper, KeeperHandle, UnderWay};
+use crate::keeper::{Holding, Keeper, KeeperHandle, UnderWay};
+use crate::loading::{self, EngineChoice};
 use crate::metrics::Metrics;
-use crate::model::{self, Engine, Manifests, ServedModel};
+use crate::operator::Operator;
 use crate::plugins::Pipeline;
 use crate::release::{Asking, Granted, Releaser};
-use crate::serving::{Served, Serving};
+use crate::roster::{Phase, Roster};
+use crate::serving::Serving;
 
+/// How long a client may take for the last bytes of its answer when the server stops.
+const LAST_BYTES: Duration = Duration::from_secs(5);
 /// How long to wait before a silent broker is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -50,30 +54,20 @@ pub struct Setup {
     pub engine: EngineChoice,
 }
 
-/// What computes the answers.
-pub enum EngineChoice {
-    /// The engine, on the released models.
-    Model,
-    /// A script, once the released models were opened; tests of everything but the engine.
-    Scripted(ScriptedEngine),
-}
-
-/// Makes the script of each model.
-pub type ScriptedEngine = Arc<dyn Fn() -> Script + Send + Sync>;
-
 /// A server that serves. Dropping it stops the listener; the lease runs out by itself.
 pub struct Running {
     /// Where it listens, `address:port`.
     pub address: String,
     keeper: KeeperHandle,
-    serving: Serving,
-    served: Arc<Served>,
+    operator: Arc<Operator>,
+    /// What listens: to clients, and to the operator.
+    listeners: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     events: EventSink,
 }
 
 impl Running {
-    /// Waits until the lease has ended: the process then exits with code 3.
+    /// Waits until the last lease has ended: the process then exits with code 3.
     pub async fn lease_ended(&self) -> End {
         self.keeper.ended().await
     }
@@ -83,13 +77,30 @@ impl Running {
         self.keeper.heartbeat().await;
     }
 
+    /// Takes no new request from now on; [`drained`](Self::drained) comes when those that run have ended, or had
+    /// the time that the configuration gives them.
+    pub async fn drain(&self) {
+        self.operator.drain().await;
+    }
+
+    /// Waits until the server has drained, whoever asked for it: it can be stopped without breaking answers off.
+    pub async fn drained(&self) {
+        self.operator.drained().await;
+    }
+
     /// Ends running answers, unloads the models, stops listening.
     pub async fn stop(self) {
         (self.events)(&Event::Stopping);
-        self.serving.close();
-        self.served.unload().await;
+        self.keeper.stop().await;
         // The listener may be gone already.
         let _ = self.stop.send(true);
+        // The last bytes of answers are on their way; whoever does not read them is not waited for.
+        let ended = async {
+            for listener in self.listeners {
+                let _ = listener.await;
+            }
+        };
+        let _ = tokio::time::timeout(LAST_BYTES, ended).await;
     }
 }
 
@@ -102,12 +113,12 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     let digest = config.digest();
     events(&Event::Configured { config_digest: hex::encode(digest) });
 
-    // Plugins, signatures and the address are checked before a key is asked for.
+    // Plugins, signatures, the address and the socket's folder are checked before a key is asked for.
     let plugins = Pipeline::load(&config.plugins)?;
-    let models = config.models.clone();
-    let read = move || models.iter().map(Manifests::read).collect::<Result<Vec<_>, _>>();
-    let manifests = tokio::task::spawn_blocking(read).await.map_err(|_| StartError::Crashed("the loader"))??;
-    let releaser = Releaser::new(&config, &manifests)?;
+    let at_start = config.only(|model| model.load == Load::AtStart);
+    let manifests = loading::manifests(&at_start).await?;
+    config.admin.as_deref().map_or(Ok(()), Socket::check)?;
+    let releaser = Releaser::new(&at_start, &manifests)?;
     let listener = TcpListener::bind(&config.listen).await.map_err(|e| listen(&config, e))?;
     let address = listener.local_addr().map_err(|e| listen(&config, e))?.to_string();
 
@@ -150,31 +161,34 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
         uploads: Arc::new(Semaphore::new(gateway::UPLOADS)),
     };
     let (stop, stopped) = watch::channel(false);
-    listen_on(listener, &app, stopped);
+    let mut listeners = vec![listen_on(listener, &app, stopped.clone())];
     events(&Event::Listening { address: address.clone() });
 
     events(&Event::AskingForKey { broker: config.broker.url.clone() });
-    let wanted = manifests.iter().flat_map(Manifests::all).map(wanted).collect();
     let asking =
         Asking { app: app.clone(), events: events.clone(), source, devices, lease_seconds: config.lease_seconds };
-    let Granted { keys, tenure, policy_hash, lease_id } = releaser.ask(asking, wanted).await?;
-    let models = load(&config, manifests, keys, engine, &events).await?;
+    let Granted { keys, grant } = releaser.ask(&asking, loading::wanted(&manifests)).await?;
+    let models = loading::load(&at_start, manifests, keys, &engine, &events).await?;
+    let lease = grant.as_ref().map(|grant| grant.lease.lease_id);
     let workload = Workload {
-        models: models.iter().flat_map(ServedModel::ids).collect(),
-        policy_hash,
-        lease_id,
+        models: models.iter().flat_map(|model| model.ids()).collect(),
+        policy_hash: grant.as_ref().map(|grant| grant.lease.policy_hash),
+        lease_id: lease.map(|id| *id.as_bytes()),
         ..epochs.workload()
     };
     let epoch = epochs.install(epochs.prepare(Some(workload), clock.now()).await?, clock.now());
     events(&Event::Epoch { epoch: epoch.number });
-    let served = Arc::new(Served { models, plugins });
+    let roster = Arc::new(Roster::new(&config.models));
+    models.iter().for_each(|model| roster.set(&model.name, Phase::Loaded));
 
     // Loading takes minutes: the lease is looked at, and the broker asked, before a client is.
     let keeper = Keeper {
         app: app.clone(),
-        tenure,
+        tenure: releaser.tenure(&asking, grant),
         events: events.clone(),
-        served: Some(served.clone()),
+        plugins,
+        roster: roster.clone(),
+        holdings: vec![Holding { lease, models }],
         under_way: UnderWay::default(),
     }
     .spawn();
@@ -185,8 +199,21 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
             () = tokio::time::sleep(AGAIN) => keeper.heartbeat().await,
         }
     }
+    let socket = config.admin.as_deref().map(Socket::bind).transpose()?;
+    let operator = Arc::new(Operator {
+        config,
+        asking,
+        engine,
+        keeper: keeper.clone(),
+        roster,
+        turn: Mutex::default(),
+        drained: watch::Sender::new(false),
+    });
+    if let Some(socket) = socket {
+        listeners.push(admin::serve(socket, operator.clone(), stopped));
+    }
     events(&Event::Ready { address: address.clone() });
-    Ok(Running { address, keeper, serving: app.serving, served, stop, events })
+    Ok(Running { address, keeper, operator, listeners, stop, events })
 }
 
 /// Devices that nobody named would compute for whoever put them there; those that are named and not there
@@ -200,55 +227,11 @@ fn as_configured(config: &Config, devices: Option<&Devices>) -> Result<(), Evide
     }
 }
 
-/// Opens each model with its keys; the keys are dropped, and wiped, with this call.
-async fn load(
-    config: &Config,
-    manifests: Vec<Manifests>,
-    keys: Vec<ReleasedModel>,
-    engine: EngineChoice,
-    events: &EventSink,
-) -> Result<Vec<ServedModel>, StartError> {
-    let script = match engine {
-        EngineChoice::Model => None,
-        EngineChoice::Scripted(script) => Some(script),
-    };
-    let (config, events) = (config.clone(), events.clone());
-    let work = move || {
-        let mut models = Vec::new();
-        for (configured, manifests) in config.models.iter().zip(manifests) {
-            models.push(match &script {
-                None => model::load(&config, &configured.name, manifests, &keys, &events)?,
-                Some(script) => scripted(configured, manifests, &keys, script)?,
-            });
-        }
-        Ok(models)
-    };
-    tokio::task::spawn_blocking(work).await.map_err(|_| StartError::Crashed("the loader"))?
-}
-
-fn scripted(
-    configured: &ModelConfig,
-    manifests: Manifests,
-    keys: &[ReleasedModel],
-    script: &ScriptedEngine,
-) -> Result<ServedModel, StartError> {
-    let (id, version, name) = (manifests.model.model_id(), manifests.model.version(), configured.name.clone());
-    let updates = manifests.updates.iter().map(SignedManifest::model_id).collect();
-    manifests.unlock(&name, keys)?;
-    let engine =
-        EngineHandle::scripted(script()).map_err(|source| StartError::Engine { model: name.clone(), source })?;
-    Ok(ServedModel { name, id, version, updates, engine: Engine::Writes(engine) })
-}
-
-fn wanted(manifest: &SignedManifest) -> WantedModel {
-    WantedModel { model_id: manifest.model_id(), version: manifest.version() }
-}
-
 fn listen(config: &Config, source: std::io::Error) -> StartError {
     StartError::Listen { address: config.listen.clone(), source }
 }
 
-fn listen_on(listener: TcpListener, app: &App, mut stopped: watch::Receiver<bool>) {
+fn listen_on(listener: TcpListener, app: &App, mut stopped: watch::Receiver<bool>) -> JoinHandle<()> {
     let router = app.public();
     tokio::spawn(async move {
         let stop = async move {
@@ -257,5 +240,5 @@ fn listen_on(listener: TcpListener, app: &App, mut stopped: watch::Receiver<bool
         };
         // Accept errors are retried inside; the future ends when it is told to.
         let _ = axum::serve(listener, router).with_graceful_shutdown(stop).await;
-    });
+    })
 }

@@ -87,6 +87,20 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Asks it to end, as a service manager does.
+    pub(super) fn ask_to_end(&self) {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+    }
+
+    /// Waits for its end by itself: its exit code.
+    pub(super) fn end(mut self) -> i32 {
+        // Read on, so that it does not wait for a reader.
+        self.lines.by_ref().for_each(drop);
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
         // It may have ended by itself.

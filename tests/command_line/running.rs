@@ -1,6 +1,7 @@
 //! What clients say of a server that runs.
 
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt as _;
 
 use super::deployment::Deployment;
 
@@ -26,6 +27,40 @@ fn a_server_that_runs() {
     let proxy = [&["proxy"], &verify[1..], &["--accept-simulated", "--listen", "0.0.0.0:0"]].concat();
     assert_eq!(scene.show(&proxy).exit, 2);
     scene.agrees_with("running");
+}
+
+/// What an operator asks of it, to its end.
+#[test]
+fn a_server_that_is_operated() {
+    let mut deployment = Deployment::new();
+    let config = String::from_utf8(deployment.tenant.scene.read("server.toml")).unwrap();
+    deployment.tenant.scene.write("server.toml", format!("admin = \"run/admin.sock\"\n{config}"));
+    let folder = deployment.tenant.scene.path("run");
+    std::fs::DirBuilder::new().mode(0o700).create(folder).unwrap();
+    deployment.allow_config();
+    let admin = |arguments: &[&'static str]| [&["admin", "--socket", "run/admin.sock"], arguments].concat();
+    assert_eq!(deployment.tenant.scene.show(&admin(&["status"])).exit, 5, "it does not run yet");
+    let (server, _) = deployment.server();
+    let scene = &mut deployment.tenant.scene;
+    for (arguments, exit) in [
+        (&["status"][..], 0),
+        (&["load", "other"], 2),
+        (&["load", "tiny"], 3),
+        (&["unload", "tiny"], 3),
+        (&["drain"], 0),
+    ] {
+        assert_eq!(scene.show(&admin(arguments)).exit, exit, "{arguments:?}");
+    }
+    assert_eq!(server.end(), 0);
+    scene.agrees_with("admin");
+}
+
+#[test]
+fn a_server_that_is_asked_to_end_drains_first() {
+    let deployment = Deployment::new();
+    let (server, _) = deployment.server();
+    server.ask_to_end();
+    assert_eq!(server.end(), 0);
 }
 
 #[test]

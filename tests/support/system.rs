@@ -4,6 +4,7 @@
 
 use std::net::Ipv4Addr;
 use std::ops::Deref;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -38,6 +39,11 @@ pub(crate) const MODEL: &str = "tiny";
 /// The name that an update is sealed with.
 pub(crate) const UPDATE: &str = "tiny-update";
 
+/// The model that is loaded on demand.
+pub(crate) const SECOND: &str = "second";
+/// The operator's socket, in the site's folder.
+pub(crate) const SOCKET: &str = "run/admin.sock";
+
 /// What the encoder of [`Blueprint::encoder`] is made from.
 pub(crate) const ENCODER: u64 = 5;
 
@@ -54,12 +60,22 @@ pub(crate) struct Blueprint {
     files: Vec<(&'static str, Vec<u8>)>,
     /// Lines at the head of the configuration.
     configured: &'static str,
+    /// Whether there is a second model, which is loaded on demand.
+    second: bool,
+    /// Whether there is a socket for the operator.
+    operated: bool,
 }
 
 impl Blueprint {
     /// With these lines in its configuration.
     pub(crate) fn configured(mut self, lines: &'static str) -> Self {
         self.configured = lines;
+        self
+    }
+
+    /// With a second model of the same files, called [`SECOND`], which is loaded on demand of the operator.
+    pub(crate) fn operated(mut self) -> Self {
+        (self.second, self.operated) = (true, true);
         self
     }
 
@@ -105,6 +121,8 @@ impl Blueprint {
             plugins: Vec::new(),
             files: Vec::new(),
             configured: "",
+            second: false,
+            operated: false,
         }
     }
 
@@ -160,8 +178,11 @@ impl Blueprint {
         let broker_url = serve(routes).await;
 
         let publisher = SigningKey::generate();
+        if self.operated {
+            std::fs::DirBuilder::new().mode(0o700).create(dir.path().join("run")).unwrap();
+        }
         let sealed = dir.path().join("model.sealed");
-        seal(&self.files, &sealed, &publisher, &broker);
+        seal(MODEL, &self.files, &sealed, &publisher, &broker);
         let place = match self.remote {
             true => files::serve(sealed.clone()).await,
             false => sealed.display().to_string(),
@@ -170,15 +191,26 @@ impl Blueprint {
         let api_key = broker.create_api_key("an-application").unwrap().secret.to_string();
         let pinned = format!("key = \"{}\"\n", hex::encode(broker.broker_key().to_bytes()));
         let mut text = format!(
-            "deployment = \"{}\"\nlisten = \"127.0.0.1:0\"\n{}{}[broker]\nurl = \"{broker_url}\"\n{}\
+            "deployment = \"{}\"\nlisten = \"127.0.0.1:0\"\n{}{}{}[broker]\nurl = \"{broker_url}\"\n{}\
              [[model]]\nname = \"{MODEL}\"\npath = {:?}\npublisher = \"{}\"\n",
             self.deployment,
             self.configured,
+            match self.operated {
+                true => format!("admin = {:?}\n", dir.path().join(SOCKET)),
+                false => String::new(),
+            },
             if self.kbs { "release = \"kbs\"\n" } else { "" },
             if self.kbs { "" } else { &pinned },
             place,
             hex::encode(publisher.verifying_key().to_bytes()),
         );
+        if self.second {
+            let (sealed, publisher_key) = (dir.path().join("second.sealed"), publisher.verifying_key());
+            seal(SECOND, &self.files, &sealed, &publisher, &broker);
+            let publisher = hex::encode(publisher_key.to_bytes());
+            text.push_str(&format!("[[model]]\nname = \"{SECOND}\"\npath = {sealed:?}\npublisher = \"{publisher}\"\n"));
+            text.push_str("load = \"on demand\"\n");
+        }
         if self.kbs {
             let hash = hex::encode(sha256(api_key.as_bytes()));
             text.push_str(&format!("[[client]]\nid = \"app\"\nkey_sha256 = \"{hash}\"\ntenant = \"an-application\"\n"));
@@ -209,6 +241,9 @@ impl Blueprint {
             }
         }
         let deposited = broker.deposit(&sealed, &publisher.verifying_key(), Some(&policy)).unwrap();
+        if self.second {
+            broker.deposit(&dir.path().join("second.sealed"), &publisher.verifying_key(), None).unwrap();
+        }
         if self.update.is_some() {
             broker.deposit(&dir.path().join("update.sealed"), &publisher.verifying_key(), None).unwrap();
         }
@@ -407,14 +442,14 @@ fn seal_update(files: &[(&str, Vec<u8>)], sealed: &Path, publisher: &SigningKey,
 }
 
 /// The plaintext is gone when this returns.
-fn seal(files: &[(&str, Vec<u8>)], sealed: &Path, publisher: &SigningKey, broker: &Broker) {
+fn seal(name: &str, files: &[(&str, Vec<u8>)], sealed: &Path, publisher: &SigningKey, broker: &Broker) {
     let plain = tempfile::tempdir().unwrap();
     for (name, content) in files {
         let path = plain.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
-    let options = SealOptions::new(MODEL, 1, Environment::Development, publisher, broker.deposit_key());
+    let options = SealOptions::new(name, 1, Environment::Development, publisher, broker.deposit_key());
     strongroom_enclave_loader::seal(plain.path(), sealed, &options, &|_| {}).unwrap();
 }
 
@@ -423,7 +458,7 @@ fn policy(config: &Config, plugins: &[[u8; 32]], attestation: toml::Table) -> St
     let plugins: Vec<String> = plugins.iter().map(hex::encode).collect();
     let text = format!(
         "name = \"bank\"\nconfig_digests = [\"{digest}\"]\nplugins = {plugins:?}\nlease_seconds = 3600\n\
-         [models]\n{MODEL} = 1\n{UPDATE} = 1\n",
+         [models]\n{MODEL} = 1\n{UPDATE} = 1\n{SECOND} = 1\n",
     );
     let mut policy: toml::Table = toml::from_str(&text).unwrap();
     policy.insert("attestation".into(), attestation.into());

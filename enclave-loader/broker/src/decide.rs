@@ -6,7 +6,7 @@ use strongroom_channel::deployment::DeploymentId;
 use strongroom_channel::padding::Profile;
 use strongroom_channel::statement::EpochStatement;
 use strongroom_enclave_loader::provenance::SignerPolicy;
-use strongroom_enclave_loader::release::{Lease, LeaseId, ReleaseBody, WantedModel};
+use strongroom_enclave_loader::release::{Lease, LeaseId, MAX_LEASES, ReleaseBody, WantedModel};
 
 use crate::policy::{ActivePolicy, ReleasePolicy};
 use crate::records::{LeaseState, ModelRecord};
@@ -33,9 +33,10 @@ pub(crate) struct Rules<'a> {
     pub(crate) policy: &'a ActivePolicy,
     /// The broker's record of each wanted model, in the order of the request.
     pub(crate) models: &'a [Option<KnownModel>],
-    /// For a renewal, the broker's record of the lease it names; for a release, that of the
-    /// last lease of an instance with this id, if there was one.
-    pub(crate) lease: Option<&'a (Lease, LeaseState)>,
+    /// For a renewal, the broker's record of the lease it names.
+    pub(crate) renewed: Option<&'a (Lease, LeaseState)>,
+    /// The leases of an instance with this id, the first one first.
+    pub(crate) leases: &'a [(Lease, LeaseState)],
     pub(crate) now: UnixTime,
 }
 
@@ -67,12 +68,13 @@ pub(crate) fn decide<K: Class>(verdict: Verdict<K>, ask: &Ask<'_>, rules: &Rules
         Subject::Instance { body, statement } => {
             checks.push(deployment(body, statement, rules));
             checks.extend(workload(statement, policy));
-            match body.renews {
-                None => {
+            match (body.renews, statement.workload.lease_id) {
+                (Some(lease), _) => checks.extend(renewed_lease(lease, &verdict, body, statement, rules)),
+                (None, Some(lease)) => checks.extend(further_lease(&lease, &verdict, body, statement, rules)),
+                (None, None) => {
                     checks.extend(boot_epoch(statement));
-                    checks.extend(rules.lease.map(|earlier| earlier_lease(earlier, statement, rules.now)));
+                    checks.extend(rules.leases.first().map(|earlier| earlier_lease(earlier, statement, rules.now)));
                 }
-                Some(lease) => checks.extend(renewed_lease(lease, &verdict, body, statement, rules)),
             }
             renewal = body.renews.is_some();
             asked_seconds = body.lease_seconds;
@@ -192,7 +194,7 @@ fn kbs(host_data: &[u8], rules: &ReleasePolicy) -> Vec<Check> {
     ]
 }
 
-/// Keys go to an instance that has just booted and serves nothing (protocol.md A9).
+/// The first keys go to an instance that has just booted and serves nothing (protocol.md A9).
 fn boot_epoch(statement: &EpochStatement) -> Vec<Check> {
     let workload = &statement.workload;
     let idle = workload.models.is_empty() && workload.lease_id.is_none() && workload.policy_hash.is_none();
@@ -226,6 +228,83 @@ fn earlier_lease((lease, state): &(Lease, LeaseState), statement: &EpochStatemen
     Check::when(holds, Code::Fork, "instance id", "one of its own, with its last lease in force", found)
 }
 
+/// An instance that serves may ask for models that it does not serve yet: beside the lease that its statement
+/// names, with the same key, on the same machine. All that it serves must be under leases in force.
+fn further_lease<K: Class>(
+    id: &[u8; 16],
+    verdict: &Verdict<K>,
+    body: &ReleaseBody,
+    statement: &EpochStatement,
+    rules: &Rules<'_>,
+) -> Vec<Check> {
+    let named = rules.leases.iter().find(|(lease, _)| lease.lease_id.as_bytes() == id);
+    let Some((lease, state)) = named else {
+        let found = format!("{}, which is none of its leases", hex::encode(id));
+        return vec![Check::fail(Code::Fork, "lease in the statement", "a lease of this instance", found)];
+    };
+    let standing = standing(lease, *state, rules.now);
+    let code = if *state == LeaseState::Forked { Code::Fork } else { Code::Stale };
+    let own = lease.instance_key == statement.signing_key.thumbprint();
+    let stated = &statement.workload.models;
+    let served = body.models.iter().find(|model| stated.contains(&model.model_id));
+    let stranger = stated.iter().find(|model| !leased(model, rules));
+    let count = rules.leases.iter().filter(|(lease, _)| rules.now < lease.expires).count();
+    vec![
+        Check::when(standing == "live", code, "lease in the statement", "live", standing),
+        Check::when(own, Code::Fork, "instance of the lease", "its key", if own { "its key" } else { "another key" }),
+        platform_of(lease, verdict.claims().platform_identity()),
+        Check::when(
+            stranger.is_none(),
+            Code::Policy,
+            "models in the statement",
+            "models of leases in force",
+            stranger.map_or_else(|| "no others".to_owned(), hex::encode),
+        ),
+        Check::when(
+            served.is_none(),
+            Code::Stale,
+            "models asked for",
+            "models that are not served yet",
+            served.map_or_else(|| "none is".to_owned(), |model| hex::encode(model.model_id)),
+        ),
+        Check::when(
+            count < MAX_LEASES,
+            Code::Policy,
+            "leases of the instance",
+            format!("fewer than {MAX_LEASES} that have not run out"),
+            count.to_string(),
+        ),
+    ]
+}
+
+fn standing(lease: &Lease, state: LeaseState, now: UnixTime) -> &'static str {
+    match state {
+        LeaseState::Live if now < lease.expires => "live",
+        LeaseState::Live => "expired",
+        LeaseState::Revoked => "revoked",
+        LeaseState::Forked => "forked",
+    }
+}
+
+fn live(lease: &Lease, state: LeaseState, now: UnixTime) -> bool {
+    standing(lease, state, now) == "live"
+}
+
+/// Whether a lease of the instance that is in force names this model.
+fn leased(model: &[u8; 32], rules: &Rules<'_>) -> bool {
+    rules.leases.iter().any(|(lease, state)| live(lease, *state, rules.now) && lease.models.contains(model))
+}
+
+fn platform_of(lease: &Lease, identity: Option<&[u8]>) -> Check {
+    Check::when(
+        identity == lease.platform_identity.as_deref(),
+        Code::PlatformNotAllowed,
+        "platform of the lease",
+        identity_text(lease.platform_identity.as_deref()),
+        identity_text(identity),
+    )
+}
+
 /// A renewal is for the same instance on the same machine, and for no more than it had.
 fn renewed_lease<K: Class>(
     id: LeaseId,
@@ -234,38 +313,28 @@ fn renewed_lease<K: Class>(
     statement: &EpochStatement,
     rules: &Rules<'_>,
 ) -> Vec<Check> {
-    let Some((lease, state)) = rules.lease else {
+    let Some((lease, state)) = rules.renewed else {
         return vec![Check::fail(Code::Stale, "lease to renew", "a lease of this broker", format!("{id}, unknown"))];
     };
-    let standing = match state {
-        LeaseState::Live if rules.now < lease.expires => "live",
-        LeaseState::Live => "expired",
-        LeaseState::Revoked => "revoked",
-        LeaseState::Forked => "forked",
-    };
+    let standing = standing(lease, *state, rules.now);
     let code = if *state == LeaseState::Forked { Code::Fork } else { Code::Stale };
+    let mut stated = rules.leases.iter().filter(|(other, state)| live(other, *state, rules.now) || other == lease);
     let same_instance = lease.instance_id == statement.instance_id
         && lease.instance_key == statement.signing_key.thumbprint()
-        && statement.workload.lease_id == Some(*id.as_bytes());
+        && stated.any(|(other, _)| statement.workload.lease_id == Some(*other.lease_id.as_bytes()));
     let identity = verdict.claims().platform_identity();
     let same_models = body.models.iter().map(|model| &model.model_id).eq(lease.models.iter())
-        && statement.workload.models.iter().all(|model| lease.models.contains(model));
+        && statement.workload.models.iter().all(|model| lease.models.contains(model) || leased(model, rules));
     vec![
         Check::when(standing == "live", code, "lease to renew", "live", standing),
         Check::when(
             same_instance,
             Code::Fork,
             "instance of the lease",
-            format!("instance {}, its key, and this lease in its statement", hex::encode(lease.instance_id)),
+            format!("instance {}, its key, and a lease of its own in its statement", hex::encode(lease.instance_id)),
             hex::encode(statement.instance_id),
         ),
-        Check::when(
-            identity == lease.platform_identity.as_deref(),
-            Code::PlatformNotAllowed,
-            "platform of the lease",
-            identity_text(lease.platform_identity.as_deref()),
-            identity_text(identity),
-        ),
+        platform_of(lease, identity),
         Check::when(
             same_models,
             Code::Policy,

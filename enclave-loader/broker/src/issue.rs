@@ -5,7 +5,7 @@ use strongroom_attestation::{Class, DeviceSetClaims, UnixTime};
 use strongroom_channel::cose::VerifyingKey;
 use strongroom_channel::instance_certificate::{self, InstanceClaims};
 use strongroom_channel::statement::EpochStatement;
-use strongroom_enclave_loader::release::{AnsweredModel, Lease, LeaseId};
+use strongroom_enclave_loader::release::{AnsweredModel, Lease, LeaseId, MAX_LEASES};
 use zeroize::Zeroizing;
 
 use crate::broker::{Broker, random};
@@ -26,13 +26,14 @@ const CLOCK_SKEW_SECONDS: u64 = 60;
 pub(crate) struct Issued {
     pub(crate) lease: Lease,
     pub(crate) certificate: Vec<Vec<u8>>,
-    /// That the instance had a lease before, which is over now.
-    pub(crate) superseded: Option<Event>,
+    /// That the instance had leases before, which are over now.
+    pub(crate) superseded: Vec<Event>,
 }
 
 impl Broker {
-    /// Grants a new lease to the instance of `statement`. A lease that the same instance had
-    /// before is over: either its answer was lost, or there are two of it.
+    /// Grants a new lease to the instance of `statement`. At boot, leases that the same instance had
+    /// before are over: either its answer was lost, or there are two of it. Later, the lease comes beside
+    /// those that it has, and replaces one for the same models.
     pub(crate) fn issue_lease<K: Class>(
         &self,
         transaction: &Transaction<'_>,
@@ -41,14 +42,21 @@ impl Broker {
         policy: &ActivePolicy,
         now: UnixTime,
     ) -> Result<Issued, BrokerError> {
-        let superseded = end_lease_of(transaction, &statement.instance_id)?;
+        let earlier = leases_of(transaction, &statement.instance_id)?;
+        let models: Vec<[u8; 32]> = granted.models.iter().map(|model| model.model_id).collect();
+        let first = statement.workload.lease_id.is_none();
+        let superseded = match (first, earlier.split_first()) {
+            (false, Some((_, further))) => end(transaction, further, |lease| lease.models == models)?,
+            _ => end(transaction, &earlier, |_| true)?,
+        };
+        let mut leases = not_run_out(transaction, &earlier, now)?;
         let identity = granted.verdict.claims().platform_identity();
         let lease = Lease {
             lease_id: LeaseId::from_bytes(random()?),
             deployment: statement.deployment.clone(),
             instance_id: statement.instance_id,
             instance_key: statement.signing_key.thumbprint(),
-            models: granted.models.iter().map(|model| model.model_id).collect(),
+            models,
             not_before: now,
             expires: now.saturating_add_secs(granted.lease_seconds),
             renew_after: now.saturating_add_secs(granted.lease_seconds / 2),
@@ -66,7 +74,10 @@ impl Broker {
             crate::api_keys::generation(transaction)?,
         );
         record.save(transaction, &lease.lease_id)?;
-        transaction.put(Table::Instances, &lease.instance_id, lease.lease_id.as_bytes())?;
+        leases.insert(if first { 0 } else { leases.len() }, lease.lease_id);
+        leases.truncate(MAX_LEASES);
+        let ids: Vec<u8> = leases.iter().flat_map(|id| *id.as_bytes()).collect();
+        transaction.put(Table::Instances, &lease.instance_id, &ids)?;
         raise_released(transaction, granted)?;
         Ok(Issued { lease, certificate, superseded })
     }
@@ -97,7 +108,7 @@ impl Broker {
         record.launch_measurement = shown.launch_measurement;
         record.ueids = shown.ueids;
         record.save(transaction, id)?;
-        Ok(Issued { lease, certificate, superseded: None })
+        Ok(Issued { lease, certificate, superseded: Vec::new() })
     }
 
     /// A certificate for a lease's instance: max(15 minutes, offline grant), never beyond the
@@ -139,23 +150,50 @@ fn shown<K: Class>(granted: &Granted<K>) -> Shown {
     }
 }
 
-/// The lease that was last granted to an instance with this id.
-pub(crate) fn last_lease_of(read: &impl Read, instance: &[u8; 16]) -> Result<Option<LeaseId>, StoreError> {
-    let Some(id) = read.get(Table::Instances, instance)? else { return Ok(None) };
-    let id = id.as_slice().try_into().map_err(|_| StoreError::Value { table: "instances" })?;
-    Ok(Some(LeaseId::from_bytes(id)))
+/// The leases of the instance with this id. Its heartbeats name the first, for all that were granted beside it;
+/// those of a chain that was replaced come after them.
+pub(crate) fn leases_of(read: &impl Read, instance: &[u8; 16]) -> Result<Vec<LeaseId>, StoreError> {
+    let Some(ids) = read.get(Table::Instances, instance)? else { return Ok(Vec::new()) };
+    match ids.as_chunks::<16>() {
+        (ids, []) => Ok(ids.iter().copied().map(LeaseId::from_bytes).collect()),
+        _ => Err(StoreError::Value { table: "instances" }),
+    }
 }
 
-fn end_lease_of(transaction: &Transaction<'_>, instance: &[u8; 16]) -> Result<Option<Event>, StoreError> {
-    let Some(id) = last_lease_of(transaction, instance)? else { return Ok(None) };
-    match LeaseRecord::load(transaction, &id)? {
-        Some(mut record) if record.state == LeaseState::Live => {
+/// The records of these leases.
+pub(crate) fn records_of(read: &impl Read, ids: &[LeaseId]) -> Result<Vec<(LeaseId, LeaseRecord)>, StoreError> {
+    let record = |id: &LeaseId| LeaseRecord::load(read, id).map(|record| record.map(|record| (*id, record)));
+    ids.iter().filter_map(|id| record(id).transpose()).collect()
+}
+
+/// The first of these leases, whatever became of it, since heartbeats name it; and those that have not run
+/// out, the revoked ones too: their instance may not have heard of it.
+fn not_run_out(read: &impl Read, ids: &[LeaseId], now: UnixTime) -> Result<Vec<LeaseId>, StoreError> {
+    let mut left = Vec::new();
+    for (id, record) in records_of(read, ids)? {
+        if Some(&id) == ids.first() || now < record.lease()?.expires {
+            left.push(id);
+        }
+    }
+    Ok(left)
+}
+
+/// Ends those of these leases that are live and meant.
+fn end(
+    transaction: &Transaction<'_>,
+    ids: &[LeaseId],
+    meant: impl Fn(&Lease) -> bool,
+) -> Result<Vec<Event>, StoreError> {
+    let mut events = Vec::new();
+    for (id, mut record) in records_of(transaction, ids)? {
+        let lease = record.lease()?;
+        if record.state == LeaseState::Live && meant(&lease) {
             record.state = LeaseState::Revoked;
             record.save(transaction, &id)?;
-            Ok(Some(Event::LeaseSuperseded { lease: id.to_string(), instance: hex::encode(instance) }))
+            events.push(Event::LeaseSuperseded { lease: id.to_string(), instance: hex::encode(lease.instance_id) });
         }
-        _ => Ok(None),
     }
+    Ok(events)
 }
 
 /// The keys of granted models, read where nothing but a grant can ask for them.

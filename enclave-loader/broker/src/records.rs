@@ -145,6 +145,11 @@ impl LeaseRecord {
         Lease::from_bytes(&self.lease).map_err(|_| StoreError::Value { table: "leases" })
     }
 
+    /// Whether it counts at `now`.
+    pub(crate) fn in_force(&self, now: UnixTime) -> Result<bool, StoreError> {
+        Ok(self.state == LeaseState::Live && now < self.lease()?.expires)
+    }
+
     /// Whether the heartbeat with this hash was answered, and others after it.
     pub(crate) fn answered_earlier(&self, heartbeat: &[u8; 32]) -> bool {
         self.earlier.as_chunks().0.contains(heartbeat)

@@ -5,7 +5,7 @@ use strongroom_attestation::{Class, Code, Refusal, State, UnixTime, crypto};
 use strongroom_channel::binding::Purpose;
 use strongroom_channel::statement::EpochStatement;
 use strongroom_enclave_loader::release::{
-    Challenge, Lease, ReleaseAnswer, ReleaseBody, ReleaseRequest, WantedModel, seal_reply,
+    Challenge, Lease, LeaseId, ReleaseAnswer, ReleaseBody, ReleaseRequest, WantedModel, seal_reply,
 };
 
 use crate::broker::{Broker, random};
@@ -15,7 +15,7 @@ use crate::decide::{Ask, Granted, KnownModel, Rules, Subject, decide};
 use crate::deposit::still_in_force;
 use crate::desk::{Bench, Desk, Proven, evidence_digest};
 use crate::error::{BrokerError, Denial};
-use crate::issue::{Issued, keys_of, last_lease_of, versions_missing};
+use crate::issue::{Issued, keys_of, leases_of, records_of, versions_missing};
 use crate::log::{Decided, Decision, Event, LogError};
 use crate::policy::ActivePolicy;
 use crate::records::{LeaseRecord, LeaseState, ModelRecord, Versions};
@@ -116,18 +116,20 @@ impl Broker {
             still_in_force(transaction, policy)?;
             let Proven { verdict, devices, statement, statement_hash } = proven;
             let models = known_models(transaction, &parsed.body.models)?;
-            let lease = known_lease(transaction, &parsed.body, &statement)?;
+            let leases = known_leases(transaction, &statement)?;
+            let renewed = parsed.body.renews.map(|id| known_lease(transaction, &id)).transpose()?.flatten();
             let subject = Subject::Instance { body: &parsed.body, statement: &statement };
             let ask = Ask { models: &parsed.body.models, subject, devices };
-            let rules =
-                Rules { deployment: &self.identity.deployment, policy, models: &models, lease: lease.as_ref(), now };
+            let deployment = &self.identity.deployment;
+            let renewed = renewed.as_ref();
+            let rules = Rules { deployment, policy, models: &models, renewed, leases: &leases, now };
             let granted = decide(verdict, &ask, &rules)?;
             let issued = match &parsed.body.renews {
                 None => self.issue_lease(transaction, &granted, &statement, policy, now)?,
                 Some(lease) => self.extend_lease(transaction, &granted, lease, policy, now)?,
             };
             let mut events = vec![parsed.event(&policy.hash, Decision::Granted, Vec::new(), Some(&issued.lease))];
-            events.extend(issued.superseded.clone());
+            events.extend(issued.superseded.iter().cloned());
             let answer = self.compose(transaction, &granted, parsed, statement_hash, issued, now)?;
             Ok::<_, Denial>((answer, events))
         })?;
@@ -257,19 +259,12 @@ pub(crate) fn known_models(read: &impl Read, wanted: &[WantedModel]) -> Result<V
         .collect()
 }
 
-/// The lease that a renewal names, or the last one of the instance that asks for a release.
-fn known_lease(
-    read: &impl Read,
-    body: &ReleaseBody,
-    statement: &EpochStatement,
-) -> Result<Option<(Lease, LeaseState)>, StoreError> {
-    let id = match body.renews {
-        Some(id) => Some(id),
-        None => last_lease_of(read, &statement.instance_id)?,
-    };
-    let Some(id) = id else { return Ok(None) };
-    match LeaseRecord::load(read, &id)? {
-        Some(record) => Ok(Some((record.lease()?, record.state))),
-        None => Ok(None),
-    }
+fn known_lease(read: &impl Read, id: &LeaseId) -> Result<Option<(Lease, LeaseState)>, StoreError> {
+    LeaseRecord::load(read, id)?.map(|record| Ok((record.lease()?, record.state))).transpose()
+}
+
+/// The leases of the instance that asks.
+fn known_leases(read: &impl Read, statement: &EpochStatement) -> Result<Vec<(Lease, LeaseState)>, StoreError> {
+    let records = records_of(read, &leases_of(read, &statement.instance_id)?)?;
+    records.into_iter().map(|(_, record)| Ok((record.lease()?, record.state))).collect()
 }

@@ -8,7 +8,7 @@ use super::answer::Credential;
 use super::error::ReleaseError;
 use super::lease::LeaseId;
 use super::wire::{Defect, Malformed, Message, at_most, byte_strings};
-use super::{MAX_CERTIFICATES, MAX_MODELS, MAX_SIGNED_BYTES};
+use super::{MAX_CERTIFICATES, MAX_LEASES, MAX_SIGNED_BYTES};
 
 /// What the instance says every three seconds, signed by its own key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +147,7 @@ impl Message for HeartbeatAnswer {
                 Some(credentials) => Some(Credential::read_all(credentials)?),
                 None => None,
             },
-            revoked: at_most(fields.require(5)?, MAX_MODELS)?
+            revoked: at_most(fields.require(5)?, MAX_LEASES)?
                 .into_iter()
                 .map(|lease| Ok(LeaseId::from_bytes(lease.fixed()?)))
                 .collect::<Result<_, Defect>>()?,

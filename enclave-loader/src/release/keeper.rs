@@ -11,7 +11,7 @@ use strongroom_channel::cose::{SigningKey, VerifyingKey};
 use super::answer::Credential;
 use super::error::ReleaseError;
 use super::heartbeat::{Heartbeat, HeartbeatAnswer};
-use super::lease::Lease;
+use super::lease::{Lease, LeaseId};
 use super::{HEARTBEAT_INTERVAL, LEAST_OFFLINE};
 
 /// A reading of a clock that only goes forward and counts suspended time too (on Linux,
@@ -71,11 +71,14 @@ pub struct HeartbeatOutcome {
     pub standing: Standing,
 }
 
-/// Keeps one lease alive.
+/// Keeps the leases of one instance alive: one chain of heartbeats, in the name of the first, for all of them.
 pub struct LeaseKeeper {
     broker: VerifyingKey,
-    instance_id: [u8; 16],
-    lease: Lease,
+    /// The first one stays first: heartbeats go on in its name when it is over.
+    first: Held,
+    /// Whether the first is to be renewed.
+    first_wanted: bool,
+    further: Vec<Held>,
     /// SHA-256 of the last accepted answer; zeros before the first.
     last_answer: [u8; 32],
     /// When the last answered message was *sent*: the broker's word is at least this old.
@@ -85,7 +88,18 @@ pub struct LeaseKeeper {
     pending: Option<Pending>,
     /// When the next message is due.
     due: Monotonic,
+}
+
+/// One lease.
+struct Held {
+    lease: Lease,
     revoked: bool,
+}
+
+impl Held {
+    fn new(lease: Lease) -> Self {
+        Self { lease, revoked: false }
+    }
 }
 
 struct Pending {
@@ -100,21 +114,60 @@ impl LeaseKeeper {
     pub fn new(broker: VerifyingKey, lease: Lease, broker_time: UnixTime, sent: Monotonic) -> Self {
         Self {
             broker,
-            instance_id: lease.instance_id,
-            lease,
+            first: Held::new(lease),
+            first_wanted: true,
+            further: Vec::new(),
             last_answer: [0; 32],
             heard: sent,
             broker_time,
             pending: None,
             due: sent.after(HEARTBEAT_INTERVAL),
-            revoked: false,
         }
     }
 
-    /// The lease as last granted.
+    /// Keeps another lease of the same instance too, granted at `broker_time` in the answer to a request sent
+    /// at `sent`.
+    ///
+    /// # Errors
+    /// [`ReleaseError::Mismatch`] when it is another instance's.
+    pub fn join(&mut self, lease: Lease, broker_time: UnixTime, sent: Monotonic) -> Result<(), ReleaseError> {
+        let first = &self.first.lease;
+        if lease.instance_id != first.instance_id || lease.instance_key != first.instance_key {
+            return Err(ReleaseError::Mismatch("the further lease"));
+        }
+        self.further.push(Held::new(lease));
+        self.hear(broker_time, sent);
+        Ok(())
+    }
+
+    /// The first lease as last granted.
     #[must_use]
     pub fn lease(&self) -> &Lease {
-        &self.lease
+        &self.first.lease
+    }
+
+    /// The lease with this id as last granted.
+    #[must_use]
+    pub fn lease_of(&self, id: LeaseId) -> Option<&Lease> {
+        self.held(id).map(|held| &held.lease)
+    }
+
+    /// Lets this lease run out: nothing is served under it, and it is not renewed any more.
+    pub fn let_run_out(&mut self, id: LeaseId) {
+        self.first_wanted &= self.first.lease.lease_id != id;
+        self.further.retain(|held| held.lease.lease_id != id);
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Held> {
+        std::iter::once(&self.first).chain(&self.further)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Held> {
+        std::iter::once(&mut self.first).chain(&mut self.further)
+    }
+
+    fn held(&self, id: LeaseId) -> Option<&Held> {
+        self.all().find(|held| held.lease.lease_id == id)
     }
 
     /// When [`LeaseKeeper::next`] wants to be called.
@@ -134,16 +187,16 @@ impl LeaseKeeper {
         if let Some(pending) = &self.pending {
             return Ok(pending.bytes.clone());
         }
-        if instance_key.verifying_key().thumbprint() != self.lease.instance_key {
+        if instance_key.verifying_key().thumbprint() != self.first.lease.instance_key {
             return Err(ReleaseError::Misuse("this is not the key of the lease"));
         }
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|_| ReleaseError::Misuse("the system gives no randomness"))?;
         let heartbeat = Heartbeat {
-            instance_id: self.instance_id,
+            instance_id: self.first.lease.instance_id,
             nonce,
             last_answer: self.last_answer,
-            lease_id: self.lease.lease_id,
+            lease_id: self.first.lease.lease_id,
         };
         let bytes = heartbeat.sign(instance_key);
         self.pending = Some(Pending { nonce, bytes: bytes.clone(), first_sent: now });
@@ -165,7 +218,9 @@ impl LeaseKeeper {
         self.last_answer = crypto::sha256(bytes);
         self.pending = None;
         self.hear(answer.broker_time, sent);
-        self.revoked |= answer.revoked.contains(&self.lease.lease_id);
+        for held in self.all_mut() {
+            held.revoked |= answer.revoked.contains(&held.lease.lease_id);
+        }
         Ok(HeartbeatOutcome {
             broker_time: answer.broker_time,
             certificate: answer.certificate,
@@ -177,16 +232,16 @@ impl LeaseKeeper {
     /// Takes the lease that a renewal brought. The chain of heartbeats goes on.
     ///
     /// # Errors
-    /// [`ReleaseError::Mismatch`] when it is not the same lease of the same instance.
+    /// [`ReleaseError::Mismatch`] when it is none of these leases, or not of the same instance.
     pub fn renewed(&mut self, lease: Lease, broker_time: UnixTime, sent: Monotonic) -> Result<(), ReleaseError> {
-        let same = lease.lease_id == self.lease.lease_id
-            && lease.instance_id == self.lease.instance_id
-            && lease.instance_key == self.lease.instance_key
-            && lease.models == self.lease.models;
-        if !same {
-            return Err(ReleaseError::Mismatch("the renewed lease"));
-        }
-        self.lease = lease;
+        let same = |held: &&mut Held| {
+            lease.lease_id == held.lease.lease_id
+                && lease.instance_id == held.lease.instance_id
+                && lease.instance_key == held.lease.instance_key
+                && lease.models == held.lease.models
+        };
+        let held = self.all_mut().find(same).ok_or(ReleaseError::Mismatch("the renewed lease"))?;
+        held.lease = lease;
         self.hear(broker_time, sent);
         Ok(())
     }
@@ -202,26 +257,39 @@ impl LeaseKeeper {
         self.broker_time = self.broker_time.max(broker_time);
     }
 
-    /// Whether requests may be served at `now`.
+    /// Whether requests may be served at `now` under the first lease.
     #[must_use]
     pub fn standing(&self, now: Monotonic) -> Standing {
-        if self.revoked {
+        self.standing_under(&self.first, now)
+    }
+
+    /// Whether requests may be served at `now` under the lease with this id; never under one that is not kept.
+    #[must_use]
+    pub fn standing_of(&self, id: LeaseId, now: Monotonic) -> Standing {
+        self.held(id).map_or(Standing::Ended(End::Expired), |held| self.standing_under(held, now))
+    }
+
+    fn standing_under(&self, held: &Held, now: Monotonic) -> Standing {
+        if held.revoked {
             return Standing::Ended(End::Revoked);
         }
-        if self.broker_time(now) >= self.lease.expires {
+        if self.broker_time(now) >= held.lease.expires {
             return Standing::Ended(End::Expired);
         }
-        let grant = Duration::from_secs(self.lease.offline_grant).max(LEAST_OFFLINE);
+        let grant = Duration::from_secs(held.lease.offline_grant).max(LEAST_OFFLINE);
         if now.since(self.heard) >= grant {
             return Standing::Offline;
         }
         Standing::Serving
     }
 
-    /// Whether it is time to ask for a renewal.
+    /// The leases for which it is time to ask for a renewal.
     #[must_use]
-    pub fn renewal_due(&self, now: Monotonic) -> bool {
-        self.broker_time(now) >= self.lease.renew_after
+    pub fn renewals_due(&self, now: Monotonic) -> Vec<LeaseId> {
+        let time = self.broker_time(now);
+        let wanted = self.first_wanted.then_some(&self.first).into_iter().chain(&self.further);
+        let due = |held: &&Held| !held.revoked && time >= held.lease.renew_after && time < held.lease.expires;
+        wanted.filter(due).map(|held| held.lease.lease_id).collect()
     }
 
     /// The latest that the broker's clock can show at `now`: its last word, and all the time
@@ -235,199 +303,4 @@ impl LeaseKeeper {
 }
 
 #[cfg(test)]
-mod tests {
-    use strongroom_channel::deployment::DeploymentId;
-
-    use super::super::lease::LeaseId;
-    use super::*;
-
-    struct Pair {
-        broker: SigningKey,
-        instance: SigningKey,
-        keeper: LeaseKeeper,
-    }
-
-    fn at(seconds: u64) -> Monotonic {
-        Monotonic::from_duration(Duration::from_secs(seconds))
-    }
-
-    fn time(seconds: u64) -> UnixTime {
-        UnixTime::from_secs(seconds)
-    }
-
-    /// A lease of an hour from broker time 1000, granted at monotonic second 100.
-    fn pair(offline_grant: u64) -> Pair {
-        let broker = SigningKey::from_seed([1; 32]);
-        let instance = SigningKey::from_seed([2; 32]);
-        let lease = Lease {
-            lease_id: LeaseId::from_bytes([3; 16]),
-            deployment: DeploymentId::parse("bank").unwrap(),
-            instance_id: [4; 16],
-            instance_key: instance.verifying_key().thumbprint(),
-            models: vec![[5; 32]],
-            not_before: time(1000),
-            expires: time(4600),
-            renew_after: time(2800),
-            policy_hash: [6; 32],
-            platform_identity: None,
-            offline_grant,
-        };
-        let keeper = LeaseKeeper::new(broker.verifying_key(), lease, time(1000), at(100));
-        Pair { broker, instance, keeper }
-    }
-
-    impl Pair {
-        fn beat(&mut self, seconds: u64) -> Vec<u8> {
-            self.keeper.next(at(seconds), &self.instance).unwrap()
-        }
-
-        fn reply(&self, heartbeat: &[u8], broker_time: u64) -> HeartbeatAnswer {
-            HeartbeatAnswer {
-                nonce: Heartbeat::peek(heartbeat).unwrap().nonce,
-                broker_time: time(broker_time),
-                certificate: None,
-                credentials: None,
-                revoked: vec![],
-                heartbeat: crypto::sha256(heartbeat),
-            }
-        }
-    }
-
-    #[test]
-    fn an_unanswered_heartbeat_is_repeated_byte_for_byte_and_an_answered_one_is_not() {
-        let mut pair = pair(0);
-        assert_eq!(pair.keeper.due(), at(103));
-        let first = pair.beat(103);
-        assert_eq!(pair.keeper.due(), at(106));
-        assert_eq!(pair.beat(106), first);
-        let answer = pair.reply(&first, 1006).sign(&pair.broker);
-        let outcome = pair.keeper.answer(&answer, at(106)).unwrap();
-        assert_eq!(outcome.standing, Standing::Serving);
-        let second = pair.beat(109);
-        assert_ne!(second, first);
-        let said = Heartbeat::verify(&second, &pair.instance.verifying_key()).unwrap();
-        assert_eq!(said.last_answer, crypto::sha256(&answer));
-    }
-
-    #[test]
-    fn silence_is_counted_from_the_sending_of_the_last_answered_heartbeat() {
-        let mut pair = pair(0);
-        let beat = pair.beat(103);
-        let answer = pair.reply(&beat, 1008).sign(&pair.broker);
-        // It arrives late; the grace still ends ten seconds after it was sent.
-        pair.keeper.answer(&answer, at(109)).unwrap();
-        assert_eq!(pair.keeper.standing(at(112)), Standing::Serving);
-        assert_eq!(pair.keeper.standing(at(113)), Standing::Offline);
-        // A retry does not move the start either: it is the same heartbeat.
-        let beat = pair.beat(114);
-        pair.beat(120);
-        let answer = pair.reply(&beat, 1018).sign(&pair.broker);
-        let outcome = pair.keeper.answer(&answer, at(123)).unwrap();
-        assert_eq!(outcome.standing, Standing::Serving);
-        assert_eq!(pair.keeper.standing(at(124)), Standing::Offline);
-    }
-
-    #[test]
-    fn the_policys_offline_grant_lengthens_the_grace_and_never_shortens_it() {
-        assert_eq!(pair(1).keeper.standing(at(109)), Standing::Serving);
-        assert_eq!(pair(60).keeper.standing(at(159)), Standing::Serving);
-        assert_eq!(pair(60).keeper.standing(at(160)), Standing::Offline);
-    }
-
-    #[test]
-    fn a_lease_ends_by_the_latest_time_that_the_broker_can_have() {
-        let mut pair = pair(86_400);
-        assert_eq!(pair.keeper.standing(at(100 + 3599)), Standing::Serving);
-        let end = Standing::Ended(End::Expired);
-        assert_eq!(pair.keeper.standing(at(100 + 3600)), end);
-        // The broker's clock runs ahead of ours: the lease ends with the broker's.
-        let beat = pair.beat(103);
-        let answer = pair.reply(&beat, 4599).sign(&pair.broker);
-        pair.keeper.answer(&answer, at(103)).unwrap();
-        assert_eq!(pair.keeper.standing(at(103)), Standing::Serving);
-        assert_eq!(pair.keeper.standing(at(104)), end);
-    }
-
-    #[test]
-    fn a_revoked_lease_stays_ended() {
-        let mut pair = pair(0);
-        let beat = pair.beat(103);
-        let mut answer = pair.reply(&beat, 1003);
-        answer.revoked = vec![LeaseId::from_bytes([3; 16])];
-        let signed = answer.sign(&pair.broker);
-        let end = Standing::Ended(End::Revoked);
-        assert_eq!(pair.keeper.answer(&signed, at(103)).unwrap().standing, end);
-        let beat = pair.beat(106);
-        let signed = pair.reply(&beat, 1006).sign(&pair.broker);
-        assert_eq!(pair.keeper.answer(&signed, at(106)).unwrap().standing, end);
-    }
-
-    #[test]
-    fn answers_by_another_key_or_to_another_heartbeat_change_nothing() {
-        let mut pair = pair(0);
-        let beat = pair.beat(103);
-        let good = pair.reply(&beat, 1003);
-        let stranger = SigningKey::from_seed([9; 32]);
-        let mut other_nonce = good.clone();
-        other_nonce.nonce = [0; 16];
-        let mut other_hash = good.clone();
-        other_hash.heartbeat = [0; 32];
-        for (defect, signed) in [
-            ("key", good.sign(&stranger)),
-            ("nonce", other_nonce.sign(&pair.broker)),
-            ("hash", other_hash.sign(&pair.broker)),
-        ] {
-            assert!(pair.keeper.answer(&signed, at(104)).is_err(), "{defect}");
-            assert_eq!(pair.beat(104), beat, "{defect}");
-        }
-        let signed = good.sign(&pair.broker);
-        pair.keeper.answer(&signed, at(105)).unwrap();
-        assert_eq!(
-            pair.keeper.answer(&signed, at(106)),
-            Err(ReleaseError::Mismatch("the heartbeat (none is pending)"))
-        );
-    }
-
-    #[test]
-    fn an_answer_that_was_stored_before_a_renewal_is_accepted_and_sets_nothing_back() {
-        let mut pair = pair(86_400);
-        let beat = pair.beat(103);
-        // Its answer is made at 1003 and lost; a renewal goes through meanwhile.
-        let stored = pair.reply(&beat, 1003).sign(&pair.broker);
-        let mut longer = pair.keeper.lease().clone();
-        longer.expires = time(8000);
-        pair.keeper.renewed(longer, time(2800), at(1900)).unwrap();
-        let before = pair.keeper.broker_time(at(2000));
-        assert_eq!(pair.beat(1903), beat, "the heartbeat is repeated");
-        pair.keeper.answer(&stored, at(1904)).unwrap();
-        assert_eq!(pair.keeper.broker_time(at(2000)), before);
-        assert_ne!(pair.beat(1906), beat, "the chain goes on");
-    }
-
-    #[test]
-    fn of_two_words_on_the_time_the_later_bound_is_kept() {
-        // The heartbeat was sent before the renewal, and answered by a clock that was ahead.
-        let mut pair = pair(86_400);
-        let beat = pair.beat(103);
-        let lease = pair.keeper.lease().clone();
-        pair.keeper.renewed(lease, time(1010), at(110)).unwrap();
-        let signed = pair.reply(&beat, 1500).sign(&pair.broker);
-        pair.keeper.answer(&signed, at(111)).unwrap();
-        assert_eq!(pair.keeper.broker_time(at(120)), time(1510));
-    }
-
-    #[test]
-    fn a_renewal_extends_the_same_lease_only() {
-        let mut pair = pair(86_400);
-        assert!(!pair.keeper.renewal_due(at(100 + 1799)));
-        assert!(pair.keeper.renewal_due(at(100 + 1800)));
-        let mut longer = pair.keeper.lease().clone();
-        longer.expires = time(8000);
-        let mut foreign = longer.clone();
-        foreign.instance_id = [0; 16];
-        assert!(pair.keeper.renewed(foreign, time(2800), at(1900)).is_err());
-        pair.keeper.renewed(longer, time(2800), at(1900)).unwrap();
-        assert_eq!(pair.keeper.standing(at(1900 + 5199)), Standing::Serving);
-        assert_eq!(pair.keeper.standing(at(1900 + 5200)), Standing::Ended(End::Expired));
-    }
-}
+mod tests;

@@ -63,6 +63,9 @@ pub const MAX_LEASE_SECONDS: u64 = 24 * 60 * 60;
 /// Models in one request. One instance serves one or a few; a list of these is cheap to check.
 pub const MAX_MODELS: usize = 16;
 
+/// Leases of one instance that have not run out, at most.
+pub const MAX_LEASES: usize = 64;
+
 /// Sealing runs of one artifact. Each interrupted and resumed sealing adds one.
 pub const MAX_RUNS: usize = 64;
 

@@ -1,5 +1,7 @@
 //! `POST /v1/chat/completions`, streaming and not.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
@@ -20,9 +22,11 @@ use super::receipts::ReceiptSlot;
 use super::stream::{self, Shape};
 use super::tools::{Part, Reader, ToolUse};
 use super::{App, extraction, format, identity};
+use crate::serving::Served;
 
 pub(super) async fn create(
     State(app): State<App>,
+    Extension(served): Extension<Arc<Served>>,
     Extension(slot): Extension<ReceiptSlot>,
     Extension(tenant): Extension<Tenant>,
     headers: HeaderMap,
@@ -32,7 +36,6 @@ pub(super) async fn create(
     let deadline = Deadline::new(&headers, app.answer_time)?;
     let request: ChatRequest = openai::parse(&body)?;
     request.common.check(&request.other)?;
-    let served = app.serving.now().ok_or_else(ApiError::loading)?;
     let model = identity::model_of(&served, &request.model)?;
     let writer = identity::writer_of(model)?;
     let logprobs = logprobs(&request)?;

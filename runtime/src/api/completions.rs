@@ -1,5 +1,7 @@
 //! `POST /v1/completions`: a plain prompt, no template.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
@@ -16,9 +18,11 @@ use super::openai::{self, CompletionRequest, Usage};
 use super::receipts::ReceiptSlot;
 use super::stream::{self, Shape};
 use super::{App, extraction, identity};
+use crate::serving::Served;
 
 pub(super) async fn create(
     State(app): State<App>,
+    Extension(served): Extension<Arc<Served>>,
     Extension(slot): Extension<ReceiptSlot>,
     Extension(tenant): Extension<Tenant>,
     headers: HeaderMap,
@@ -28,7 +32,6 @@ pub(super) async fn create(
     let deadline = Deadline::new(&headers, app.answer_time)?;
     let request: CompletionRequest = openai::parse(&body)?;
     request.common.check(&request.other)?;
-    let served = app.serving.now().ok_or_else(ApiError::loading)?;
     let model = identity::model_of(&served, &request.model)?;
     let writer = identity::writer_of(model)?;
     extraction::check(&app, request.logprobs, "logprobs", &request.common, false, &served.plugins)?;

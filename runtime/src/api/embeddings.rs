@@ -1,5 +1,7 @@
 //! `POST /v1/embeddings`: a vector for each text. There is no stream, and no answer in words.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
@@ -19,7 +21,9 @@ use super::identity::Tenant;
 use super::receipts::{Facts, ReceiptSlot};
 use super::{App, generate, identity, limits, openai, parameters};
 use crate::budgets::Reservation;
+use crate::model::ServedModel;
 use crate::plugins::Pipeline;
+use crate::serving::Served;
 
 /// Texts of a request at most (OpenAI's limit).
 const TEXTS_MAX: usize = 2048;
@@ -91,6 +95,7 @@ struct Usage {
 
 pub(super) async fn create(
     State(app): State<App>,
+    Extension(served): Extension<Arc<Served>>,
     Extension(slot): Extension<ReceiptSlot>,
     Extension(tenant): Extension<Tenant>,
     headers: HeaderMap,
@@ -100,7 +105,6 @@ pub(super) async fn create(
     let deadline = Deadline::new(&headers, app.answer_time)?;
     let request: Request = openai::parse(&body)?;
     parameters::refuse_unknown(&request.other)?;
-    let served = app.serving.now().ok_or_else(ApiError::loading)?;
     let model = identity::model_of(&served, &request.model)?;
     let encoder = identity::encoder_of(model)?;
     let text = encoder.text().clone();
@@ -117,7 +121,7 @@ pub(super) async fn create(
 
     let reservation = app.budgets.reserve(&tenant.0, prompt_tokens as u64).map_err(limits::refused)?;
     app.metrics.requests.inc();
-    let vectors = embed(&app, encoder, tokens, deadline, reservation).await?;
+    let vectors = embed(&app, model, encoder, tokens, deadline, reservation).await?;
     slot.put(Facts {
         model_id: model.id,
         model_name: model.name.clone(),
@@ -202,16 +206,17 @@ fn filtered(plugins: &Pipeline, model: String, texts: Vec<String>) -> Result<Vec
 /// Waits for the vectors. Going away cancels the work, which counts: how much of it was done is not known.
 async fn embed(
     app: &App,
+    model: &ServedModel,
     encoder: &EncoderHandle,
     tokens: Vec<Vec<u32>>,
     deadline: Deadline,
     mut reservation: Reservation,
 ) -> Result<Vec<Vec<f32>>, ApiError> {
+    let mut breaks = model.breaks().ok_or_else(|| ApiError::model_loading(&model.name))?;
     reservation.used(tokens.iter().map(|text| text.len() as u64).sum());
-    let mut breaks = app.serving.breaks();
     let vectors = tokio::select! {
         biased;
-        // The lease ended or the broker fell silent; an error means that the server is gone.
+        // The lease ended or the broker fell silent; an error means that the model is gone.
         _ = breaks.changed() => return Err(ApiError::loading()),
         () = deadline.passed() => return Err(deadline.error()),
         vectors = encoder.embed(tokens) => vectors,

@@ -6,6 +6,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::serving::Refused;
+
 /// An error of the API, in OpenAI's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ApiError {
@@ -93,6 +95,20 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "model_loading", message)
     }
 
+    /// The model is configured and comes.
+    pub(crate) fn model_loading(name: &str) -> Self {
+        let message = format!("the model `{name}` is not ready yet; try again in a moment");
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "model_loading", message);
+        Self { param: Some("model".into()), retry_after: Some(1), ..error }
+    }
+
+    /// The model is configured and not in memory.
+    pub(crate) fn model_unloaded(name: &str) -> Self {
+        let message = format!("the model `{name}` is not loaded at present; its operator can load it");
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "model_unloaded", message);
+        Self { param: Some("model".into()), ..error }
+    }
+
     /// A plugin refused the request, with its reason.
     pub(crate) fn content_policy(plugin: &str, reason: &str) -> Self {
         let status = StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS;
@@ -144,7 +160,18 @@ pub(crate) enum Outer {
     AttestBusy,
     Busy,
     NotReady,
+    /// The server ends: another instance is to be asked.
+    Draining,
     Platform,
+}
+
+impl From<Refused> for Outer {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NotReady => Self::NotReady,
+            Refused::Draining => Self::Draining,
+        }
+    }
 }
 
 impl IntoResponse for Outer {
@@ -165,6 +192,7 @@ impl IntoResponse for Outer {
             Self::AttestBusy => (503, "urn:strongroom:error:attest-busy", "too many ask at once"),
             Self::Busy => (503, "urn:strongroom:error:busy", "too many requests are being received"),
             Self::NotReady => (503, "urn:strongroom:error:not-ready", "no model is served at present"),
+            Self::Draining => (503, "urn:strongroom:error:draining", "this server ends; ask another instance"),
             Self::Platform => (500, "urn:strongroom:error:platform", "the platform gave no evidence"),
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -24,7 +24,7 @@ pub(super) struct Running {
     cached_tokens: u64,
     facts: Facts,
     slot: ReceiptSlot,
-    breaks: watch::Receiver<u64>,
+    breaks: watch::Receiver<bool>,
     deadline: Deadline,
     /// What the tenant's limits let it in for, until that is settled.
     reservation: Option<Reservation>,
@@ -87,6 +87,7 @@ pub(super) fn begin(
 ) -> Result<Running, ApiError> {
     let Task { prompt, parameter, logprobs, constraint, deadline, tenant } = task;
     let engine = identity::writer_of(model)?;
+    let breaks = model.breaks().ok_or_else(|| ApiError::model_loading(&model.name))?;
     let limit = engine.text().context_length();
     let room = limit.saturating_sub(prompt.len());
     let asked = common.max_completion_tokens.or(common.max_tokens).unwrap_or(app.default_max_tokens);
@@ -97,11 +98,11 @@ pub(super) fn begin(
         ..common.request(prompt, asked.min(room.max(1)))?
     };
     // What can never be answered is refused for that, and not told to come back.
-    engine.check(&request).map_err(|error| refused(&error, parameter))?;
+    engine.check(&request).map_err(|error| refused(&error, parameter, model))?;
     let prompt_tokens = request.prompt.len() as u64;
     let answers = request.choices.saturating_mul(request.max_tokens) as u64;
     let reservation = app.budgets.reserve(&tenant.0, prompt_tokens.saturating_add(answers)).map_err(limits::refused)?;
-    let generation = engine.submit(request).map_err(|error| refused(&error, parameter))?;
+    let generation = engine.submit(request).map_err(|error| refused(&error, parameter, model))?;
     app.metrics.requests.inc();
     let facts = Facts {
         model_id: model.id,
@@ -117,17 +118,17 @@ pub(super) fn begin(
         cached_tokens: 0,
         facts,
         slot,
-        breaks: app.serving.breaks(),
+        breaks,
         deadline,
         reservation: Some(reservation),
         prompt_tokens,
     })
 }
 
-fn refused(error: &SubmitError, parameter: &str) -> ApiError {
+fn refused(error: &SubmitError, parameter: &str, model: &ServedModel) -> ApiError {
     match error {
         SubmitError::Busy { .. } => ApiError::busy(),
-        SubmitError::Stopped => ApiError::loading(),
+        SubmitError::Stopped => ApiError::model_unloaded(&model.name),
         SubmitError::PromptTooLong { tokens, limit } => ApiError::invalid(
             "context_length_exceeded",
             Some(parameter),
@@ -148,7 +149,7 @@ impl Running {
         }
         let event = tokio::select! {
             biased;
-            // The lease ended or the broker fell silent; an error means that the server is gone.
+            // The lease ended or the broker fell silent; an error means that the model is gone.
             _ = self.breaks.changed() => return Next::Broken,
             // Before the event: who reads slowly would otherwise never be late.
             () = self.deadline.passed() => return Next::Late,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path};
 use serde_json::{Value, json};
 
 use strongroom_engine::{EncoderHandle, EngineHandle};
@@ -11,6 +11,7 @@ use strongroom_engine::{EncoderHandle, EngineHandle};
 use super::App;
 use super::error::ApiError;
 use crate::model::{Engine, ServedModel};
+use crate::roster::Phase;
 use crate::serving::Served;
 
 /// A tenant by the name that the broker's credentials give it. Only an API key makes one: shares of the
@@ -28,7 +29,13 @@ pub(crate) fn tenant(app: &App, authorization: Option<&str>) -> Result<Tenant, A
 /// The model of this name.
 pub(super) fn model_of<'a>(served: &'a Served, name: &str) -> Result<&'a ServedModel, ApiError> {
     let known: Vec<&str> = served.models.iter().map(|model| model.name.as_str()).collect();
-    served.models.iter().find(|model| model.name == name).ok_or_else(|| ApiError::model_not_found(name, &known))
+    let found = served.models.iter().find(|model| model.name == name).map(Arc::as_ref);
+    found.ok_or_else(|| match served.roster.phase(name) {
+        None => ApiError::model_not_found(name, &known),
+        Some(Phase::Unloaded | Phase::Unloading) => ApiError::model_unloaded(name),
+        // It has no right to answer at present, or the live epoch does not name it yet.
+        Some(Phase::Loading | Phase::Loaded) => ApiError::model_loading(name),
+    })
 }
 
 /// The engine of a model that writes.
@@ -59,15 +66,16 @@ fn endpoints(model: &ServedModel) -> Vec<&'static str> {
 }
 
 /// `GET /v1/models`.
-pub(super) async fn models(State(app): State<App>) -> Result<Json<Value>, ApiError> {
-    let served = app.serving.now().ok_or_else(ApiError::loading)?;
-    let data: Vec<Value> = served.models.iter().map(describe).collect();
-    Ok(Json(json!({ "object": "list", "data": data })))
+pub(super) async fn models(Extension(served): Extension<Arc<Served>>) -> Json<Value> {
+    let data: Vec<Value> = served.models.iter().map(|model| describe(model)).collect();
+    Json(json!({ "object": "list", "data": data }))
 }
 
 /// `GET /v1/models/{name}`.
-pub(super) async fn model(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
-    let served = app.serving.now().ok_or_else(ApiError::loading)?;
+pub(super) async fn model(
+    Extension(served): Extension<Arc<Served>>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     model_of(&served, &name).map(|model| Json(describe(model)))
 }
 

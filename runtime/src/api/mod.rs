@@ -130,9 +130,7 @@ async fn attest_response(app: &App, body: axum::body::Body) -> Result<Vec<u8>, O
         return Err(Outer::WrongDeployment);
     }
     // The boot epoch names no models: there is nothing to attest for clients yet (A9).
-    if app.serving.now().is_none() {
-        return Err(Outer::NotReady);
-    }
+    app.serving.is_open()?;
     app.metrics.attest_requests.inc();
     app.attester.attest(bytes).await.map_err(|error| match error {
         AttestError::Busy => Outer::AttestBusy,

@@ -5,6 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::App;
+use crate::serving::Refused;
 
 /// The process answers.
 pub(super) async fn alive() -> &'static str {
@@ -13,10 +14,12 @@ pub(super) async fn alive() -> &'static str {
 
 /// A model is loaded under a lease.
 pub(super) async fn ready(State(app): State<App>) -> Response {
-    if app.serving.now().is_some() {
-        return "ready\n".into_response();
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, "not ready: no model is loaded\n").into_response()
+    let reason = match app.serving.is_open() {
+        Ok(()) => return "ready\n".into_response(),
+        Err(Refused::NotReady) => "not ready: no model is loaded\n",
+        Err(Refused::Draining) => "not ready: draining\n",
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
 }
 
 /// OpenMetrics text.

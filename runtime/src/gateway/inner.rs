@@ -1,6 +1,8 @@
 //! The decrypted request: which statement the client verified, when it expires, and
 //! what it asks.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
 use strongroom_channel::bhttp::{self, RequestDecoder, RequestHead};
@@ -11,6 +13,7 @@ use crate::api::identity::Tenant;
 use crate::api::receipts::ReceiptSlot;
 use crate::epochs::Epoch;
 use crate::replay::EXPIRES_MAX;
+use crate::serving::Served;
 
 /// Header: b64u SHA-256 of the statement that the client verified.
 const STATEMENT: &str = "strongroom-statement";
@@ -76,8 +79,8 @@ impl Inner {
         header(&self.head, "authorization")
     }
 
-    /// The request for the API; what the receipt will say is left in `slot`.
-    pub(crate) fn request(&self, slot: ReceiptSlot) -> Result<Request<Body>, ApiError> {
+    /// The request for the API, which may use what is `served`; what the receipt will say is left in `slot`.
+    pub(crate) fn request(&self, served: Arc<Served>, slot: ReceiptSlot) -> Result<Request<Body>, ApiError> {
         let mut request = Request::builder().method(self.head.method.as_str()).uri(self.head.path.as_str());
         for (name, value) in &self.head.headers {
             request = request.header(name.as_str(), value.as_str());
@@ -86,6 +89,7 @@ impl Inner {
             request = request.extension(tenant.clone());
         }
         request
+            .extension(served)
             .extension(slot)
             .body(Body::from(self.body.clone()))
             .map_err(|_| ApiError::invalid("malformed_request", None, "method, path or headers are no HTTP"))

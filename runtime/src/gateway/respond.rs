@@ -18,6 +18,7 @@ use super::inner::Inner;
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::receipts::ReceiptSlot;
+use crate::serving::Admitted;
 
 /// Chunks that wait for a slow client.
 const IN_FLIGHT: usize = 4;
@@ -27,17 +28,26 @@ const WHOLE_MAX: usize = 8 << 20;
 const RECEIPT: &str = "strongroom-receipt";
 
 /// Runs the API on `inner` and streams its answer into `sealer`.
-pub(crate) async fn respond(app: App, inner: Result<Inner, ApiError>, sealer: ResponseSealer) -> Response {
+pub(crate) async fn respond(
+    app: App,
+    admitted: Admitted,
+    inner: Result<Inner, ApiError>,
+    sealer: ResponseSealer,
+) -> Response {
     let slot = ReceiptSlot::default();
     let answer = match &inner {
-        Ok(request) => match request.request(slot.clone()) {
+        Ok(request) => match request.request(admitted.served.clone(), slot.clone()) {
             Ok(request) => app.api().oneshot(request).await.unwrap_or_else(|never| match never {}),
             Err(error) => error.into_response(),
         },
         Err(error) => error.clone().into_response(),
     };
     let (wire, outbox) = mpsc::channel::<Result<Bytes, std::io::Error>>(IN_FLIGHT);
-    tokio::spawn(stream(app, inner.ok(), slot, answer, sealer, wire));
+    tokio::spawn(async move {
+        stream(app, inner.ok(), slot, answer, sealer, wire).await;
+        // Until here the request runs.
+        drop(admitted);
+    });
     let body = Body::from_stream(futures_util::stream::unfold(outbox, |mut outbox| async {
         outbox.recv().await.map(|item| (item, outbox))
     }));

@@ -1,78 +1,92 @@
-//! A lease: heartbeats every few seconds, and a renewal with fresh evidence before it expires.
+//! Leases: heartbeats every few seconds for all of them, and a renewal with fresh evidence before one expires.
 //!
 //! What to do with an answer, or without one, is decided by the pure `LeaseKeeper`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_enclave_loader::release::{
-    HeartbeatOutcome, LeaseKeeper, Monotonic, ReleaseClient, ReleaseError, ReleaseParams, Released, Standing,
+    HeartbeatOutcome, LeaseId, LeaseKeeper, Monotonic, ReleaseClient, ReleaseError, ReleaseParams, Released, Standing,
+    WantedModel,
 };
 use tokio::task::JoinHandle;
 
 use super::BACKOFF;
-use crate::api::App;
-use crate::events::{Event, EventSink};
-use crate::evidence::EvidenceSource;
-use crate::release::collect_for;
+use crate::events::Event;
+use crate::release::{Asking, Grant, collect_for};
 
 /// A renewal that takes longer is given up; nothing that the host delays holds up the rest.
 const RENEWAL: Duration = Duration::from_secs(60);
 /// The longest wait between two tries of a renewal; each failure doubles it.
 const BACKOFF_MAX: Duration = Duration::from_secs(600);
 
-/// A lease of a broker, and the questions to it that are not answered yet. They run beside the keeper's
-/// loop: whatever the network or the platform delays, the lease's standing is looked at on every tick.
+/// The leases of a broker, and the questions to it that are not answered yet. They run beside the keeper's
+/// loop: whatever the network or the platform delays, each lease's standing is looked at on every tick.
 pub(crate) struct Leased {
-    app: App,
-    events: EventSink,
+    asking: Asking,
     client: ReleaseClient,
-    lease: LeaseKeeper,
-    source: Arc<dyn EvidenceSource>,
-    /// What a renewal asks for again.
-    params: ReleaseParams,
+    leases: LeaseKeeper,
+    /// What a renewal of each lease asks for again.
+    asked: Vec<(LeaseId, Vec<WantedModel>)>,
     beat: Option<JoinHandle<Result<Vec<u8>, ReleaseError>>>,
     renewal: Option<(Monotonic, JoinHandle<Result<Released, ReleaseError>>)>,
+    /// The lease whose renewal was tried last: the others come before it again.
+    tried: Option<LeaseId>,
     /// When a renewal may be tried again, and after how many failures.
     retry: Option<(Monotonic, u32)>,
 }
 
 impl Leased {
-    /// Keeps `lease`, granted by the broker behind `client` to what `params` asked for.
-    pub(crate) fn new(
-        (app, events): (App, EventSink),
-        client: ReleaseClient,
-        lease: LeaseKeeper,
-        source: Arc<dyn EvidenceSource>,
-        params: ReleaseParams,
-    ) -> Self {
-        Self { app, events, client, lease, source, params, beat: None, renewal: None, retry: None }
+    /// Keeps what the broker behind `client` granted first.
+    pub(crate) fn new(asking: Asking, client: ReleaseClient, grant: Grant) -> Self {
+        let Grant { lease, asked, broker_time, sent } = grant;
+        let asked = vec![(lease.lease_id, asked)];
+        let leases = LeaseKeeper::new(client.broker_key().clone(), lease, broker_time, sent);
+        Self { asking, client, leases, asked, beat: None, renewal: None, tried: None, retry: None }
     }
 
-    /// Whether requests may be served.
-    pub(super) fn standing(&self) -> Standing {
-        self.lease.standing(self.app.now())
+    /// Keeps another lease of this instance too.
+    pub(super) fn join(&mut self, grant: Grant) -> Result<(), ReleaseError> {
+        let Grant { lease, asked, broker_time, sent } = grant;
+        let id = lease.lease_id;
+        self.leases.join(lease, broker_time, sent)?;
+        self.asked.push((id, asked));
+        Ok(())
     }
 
-    /// The policy under which the lease was last granted.
-    pub(super) fn policy_hash(&self) -> [u8; 32] {
-        self.lease.lease().policy_hash
+    /// Lets a lease run out.
+    pub(super) fn let_run_out(&mut self, id: LeaseId) {
+        self.leases.let_run_out(id);
+        self.asked.retain(|(other, _)| *other != id);
+    }
+
+    /// Whether requests may be served under a lease.
+    pub(super) fn standing(&self, id: LeaseId) -> Standing {
+        self.leases.standing_of(id, self.asking.app.now())
+    }
+
+    /// The policy under which a lease was last granted.
+    pub(super) fn policy_hash(&self, id: LeaseId) -> Option<[u8; 32]> {
+        self.leases.lease_of(id).map(|lease| lease.policy_hash)
     }
 
     /// Asks what is due and takes what was answered. With `wait` it asks at once and waits
     /// for the answers.
     pub(super) async fn talk(&mut self, wait: bool) {
-        if self.beat.is_none() && (wait || self.app.now().since(self.lease.due()) > Duration::ZERO) {
+        let app = self.asking.app.clone();
+        if self.beat.is_none() && (wait || app.now().since(self.leases.due()) > Duration::ZERO) {
             self.send_beat();
         }
         if let Some(beat) = self.beat.take_if(|beat| wait || beat.is_finished()) {
             let answer = beat.await.unwrap_or(Err(ReleaseError::Misuse("the heartbeat was lost")));
-            let outcome = answer.and_then(|answer| self.lease.answer(&answer, self.app.now()));
+            let outcome = answer.and_then(|answer| self.leases.answer(&answer, app.now()));
             self.beaten(outcome);
         }
-        let allowed = self.retry.is_none_or(|(retry, _)| self.app.now() >= retry);
-        if self.renewal.is_none() && allowed && self.lease.renewal_due(self.app.now()) {
-            self.send_renewal();
+        let allowed = self.retry.is_none_or(|(retry, _)| app.now() >= retry);
+        if self.renewal.is_none()
+            && allowed
+            && let Some(lease) = self.next_renewal()
+        {
+            self.send_renewal(lease);
         }
         if let Some((sent, renewal)) = self.renewal.take_if(|(_, renewal)| wait || renewal.is_finished()) {
             let released = renewal.await.unwrap_or(Err(ReleaseError::Misuse("the renewal was lost")));
@@ -80,8 +94,16 @@ impl Leased {
         }
     }
 
+    /// Of the leases that are due, the one after the one that was tried last.
+    fn next_renewal(&self) -> Option<LeaseId> {
+        let due = self.leases.renewals_due(self.asking.app.now());
+        let last = due.iter().position(|id| Some(*id) == self.tried);
+        let next = last.map_or(0, |last| (last + 1) % due.len());
+        due.get(next).copied()
+    }
+
     fn send_beat(&mut self) {
-        match self.lease.next(self.app.now(), &self.app.instance.key) {
+        match self.leases.next(self.asking.app.now(), &self.asking.app.instance.key) {
             Ok(heartbeat) => {
                 let client = self.client.clone();
                 self.beat = Some(tokio::spawn(async move { client.heartbeat(heartbeat).await }));
@@ -93,13 +115,13 @@ impl Leased {
     fn beaten(&mut self, outcome: Result<HeartbeatOutcome, ReleaseError>) {
         match outcome {
             Ok(outcome) => {
-                self.app.metrics.heartbeats.inc();
-                self.app.clock.broker_said(outcome.broker_time.as_secs());
+                self.asking.app.metrics.heartbeats.inc();
+                self.asking.app.clock.broker_said(outcome.broker_time.as_secs());
                 if let Some(chain) = outcome.certificate {
-                    self.app.instance.certify(chain);
+                    self.asking.app.instance.certify(chain);
                 }
                 if let Some(credentials) = outcome.credentials {
-                    self.app.instance.admit(credentials);
+                    self.asking.app.instance.admit(credentials);
                 }
             }
             Err(error) => self.missed(&error),
@@ -107,34 +129,45 @@ impl Leased {
     }
 
     /// The same lease again, for fresh evidence and no keys.
-    fn send_renewal(&mut self) {
-        let mut params = self.params.clone();
-        params.renews = Some(self.lease.lease().lease_id);
-        let (client, source, instance) = (self.client.clone(), self.source.clone(), self.app.instance.clone());
-        let epoch = self.app.epochs.current();
-        params.statement.clone_from(&epoch.statement);
+    fn send_renewal(&mut self, lease: LeaseId) {
+        self.tried = Some(lease);
+        let Asking { app, source, lease_seconds, .. } = self.asking.clone();
+        let epoch = app.epochs.current();
+        let asked = self.asked.iter().find(|(id, _)| *id == lease);
+        let params = ReleaseParams {
+            broker_key: self.client.broker_key().clone(),
+            class: source.class(),
+            statement: epoch.statement.clone(),
+            models: asked.map(|(_, models)| models.clone()).unwrap_or_default(),
+            lease_seconds,
+            renews: Some(lease),
+        };
+        let (client, instance) = (self.client.clone(), app.instance.clone());
         let ask = async move {
             let asked = client.release(params, &instance.key, |preimage| collect_for(source, epoch, preimage));
             let late = || ReleaseError::Unavailable { detail: "the renewal took too long".into() };
             tokio::time::timeout(RENEWAL, asked).await.unwrap_or_else(|_| Err(late()))
         };
-        self.renewal = Some((self.app.now(), tokio::spawn(ask)));
+        self.renewal = Some((app.now(), tokio::spawn(ask)));
     }
 
     /// A refusal is not the end: the lease ends by itself, or by the broker's signed word.
     fn renewed(&mut self, sent: Monotonic, released: Result<Released, ReleaseError>) {
         let taken = released.and_then(|released| {
-            self.app.clock.broker_said(released.broker_time.as_secs());
-            self.app.instance.certify(released.certificate);
-            self.app.instance.admit(released.credentials);
-            self.lease.renewed(released.lease, released.broker_time, sent)
+            self.asking.app.clock.broker_said(released.broker_time.as_secs());
+            // A further lease may end before the certificate that heartbeats keep.
+            if released.lease.lease_id == self.leases.lease().lease_id {
+                self.asking.app.instance.certify(released.certificate);
+            }
+            self.asking.app.instance.admit(released.credentials);
+            self.leases.renewed(released.lease, released.broker_time, sent)
         });
         match taken {
             Ok(()) => self.retry = None,
             Err(error) => {
                 let failures = self.retry.map_or(0, |(_, failures)| failures);
                 let wait = BACKOFF.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
-                let retry = Monotonic::from_duration(self.app.clock.monotonic().saturating_add(wait));
+                let retry = Monotonic::from_duration(self.asking.app.clock.monotonic().saturating_add(wait));
                 self.retry = Some((retry, failures.saturating_add(1)));
                 self.missed(&error);
             }
@@ -142,7 +175,7 @@ impl Leased {
     }
 
     fn missed(&self, error: &ReleaseError) {
-        self.app.metrics.heartbeats_missed.inc();
-        (self.events)(&Event::HeartbeatMissed { code: error.code().to_owned() });
+        self.asking.app.metrics.heartbeats_missed.inc();
+        (self.asking.events)(&Event::HeartbeatMissed { code: error.code().to_owned() });
     }
 }

@@ -14,7 +14,6 @@ use crate::error::StartError;
 use crate::events::Event;
 use crate::evidence::devices::Devices;
 use crate::evidence::{Collected, EVIDENCE, EvidenceError, EvidenceSource, Form, in_time};
-use crate::keeper::Tenure;
 use crate::model::Manifests;
 
 /// A model, and where its keys lie.
@@ -41,7 +40,7 @@ pub(super) async fn ask(client: &KbsClient, asking: &Asking, wanted: &[Wanted]) 
     // whoever can set it cannot set it back under a running server.
     app.clock.broker_said(app.clock.now());
     events(&Event::ReleasedByKbs { instance: hex::encode(app.instance.id) });
-    Ok(Granted { keys, tenure: Tenure::Unleased, policy_hash: None, lease_id: None })
+    Ok(Granted { keys, grant: None })
 }
 
 /// The devices' answers first, then the CPU's report, which covers them.

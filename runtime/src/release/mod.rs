@@ -5,8 +5,9 @@ mod strongroom;
 
 use std::sync::Arc;
 
+use strongroom_attestation::UnixTime;
 use strongroom_enclave_loader::kbs::KbsClient;
-use strongroom_enclave_loader::release::{ReleaseClient, ReleaseError, ReleasedModel, WantedModel};
+use strongroom_enclave_loader::release::{Lease, Monotonic, ReleaseClient, ReleaseError, ReleasedModel, WantedModel};
 
 use crate::api::App;
 use crate::config::{Config, ReleaseProtocol};
@@ -14,7 +15,7 @@ use crate::error::StartError;
 use crate::events::EventSink;
 use crate::evidence::EvidenceSource;
 use crate::evidence::devices::Devices;
-use crate::keeper::Tenure;
+use crate::keeper::{Leased, Tenure};
 use crate::model::Manifests;
 
 pub(crate) use strongroom::collect_for;
@@ -27,6 +28,7 @@ pub(crate) enum Releaser {
 }
 
 /// What an instance asks with.
+#[derive(Clone)]
 pub(crate) struct Asking {
     pub(crate) app: App,
     pub(crate) events: EventSink,
@@ -39,12 +41,18 @@ pub(crate) struct Asking {
 pub(crate) struct Granted {
     /// The keys of each model.
     pub(crate) keys: Vec<ReleasedModel>,
-    /// By what right they are used.
-    pub(crate) tenure: Tenure,
-    /// The policy that granted them, for the epoch statement.
-    pub(crate) policy_hash: Option<[u8; 32]>,
-    /// The lease, for the epoch statement.
-    pub(crate) lease_id: Option<[u8; 16]>,
+    /// The lease under which they are used; a KBS grants none.
+    pub(crate) grant: Option<Grant>,
+}
+
+/// A lease, and what is needed to keep it.
+pub(crate) struct Grant {
+    pub(crate) lease: Lease,
+    /// What it was asked for, and a renewal asks for again.
+    pub(crate) asked: Vec<WantedModel>,
+    pub(crate) broker_time: UnixTime,
+    /// When it was asked for.
+    pub(crate) sent: Monotonic,
 }
 
 impl Releaser {
@@ -62,14 +70,25 @@ impl Releaser {
         })
     }
 
-    /// Asks, and admits the clients that the answer names.
+    /// Asks, and admits the clients that the answer names. With nothing served yet this is the first release;
+    /// later the models come under a lease of their own, beside that of the live statement.
     ///
     /// # Errors
     /// [`ReleaseError`], by cause.
-    pub(crate) async fn ask(self, asking: Asking, wanted: Vec<WantedModel>) -> Result<Granted, ReleaseError> {
+    pub(crate) async fn ask(&self, asking: &Asking, wanted: Vec<WantedModel>) -> Result<Granted, ReleaseError> {
         match self {
             Self::Strongroom(client) => strongroom::ask(client, asking, wanted).await,
-            Self::Kbs { client, resources } => kbs::ask(&client, &asking, &resources).await,
+            Self::Kbs { client, resources } => kbs::ask(client, asking, resources).await,
+        }
+    }
+
+    /// The right to serve what was released first.
+    pub(crate) fn tenure(self, asking: &Asking, grant: Option<Grant>) -> Tenure {
+        match (self, grant) {
+            (Self::Strongroom(client), Some(grant)) => {
+                Tenure::Leased(Box::new(Leased::new(asking.clone(), client, grant)))
+            }
+            _ => Tenure::Unleased,
         }
     }
 }

@@ -88,7 +88,8 @@ impl Broker {
                 deployment: &self.identity.deployment,
                 policy: &asked.policy,
                 models: &models,
-                lease: None,
+                renewed: None,
+                leases: &[],
                 now: asked.now,
             };
             let granted = decide(verdict, &ask, &rules)?;

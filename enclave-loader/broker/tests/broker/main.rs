@@ -2,6 +2,7 @@
 //! one process, with a clock that stands still until it is moved.
 
 mod floods_and_clocks;
+mod further_leases;
 mod gpus;
 mod heartbeats;
 mod kbs;
