@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt;
 use futures_util::StreamExt;
 use strongroom_channel::attest::{self, AttestResponse, Collection, CollectionKind, Record, indicator};
 use strongroom_channel::binding::{self, Class, Purpose};
@@ -72,6 +73,7 @@ impl Gateway {
             last_answer: Mutex::new(None),
         });
         let router = Router::new().fallback(relay).with_state(shared.clone());
+        let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
         tokio::spawn(async move {
             // It ends with the demo.
             let _ = axum::serve(listener, router).await;

@@ -2,6 +2,8 @@
 //! to the targets that its content is for; the files of one folder together are one seed of
 //! `artefacts`. What is there already stays.
 
+#[path = "seeds/encoder.rs"]
+mod encoder;
 #[path = "seeds/provenance.rs"]
 mod provenance;
 #[path = "seeds/sealed.rs"]
@@ -50,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     seeds.write("policy", "full", FULL_POLICY.as_bytes())?;
     sealed::write(&vectors, |target, name, bytes| seeds.write(target, name, bytes))?;
     provenance::write(&vectors, |target, name, bytes| seeds.write(target, name, bytes))?;
+    encoder::write(|target, name, bytes| seeds.write(target, name, bytes))?;
     weights::write(|target, name, bytes| seeds.write(target, name, bytes))?;
     println!("{} seeds", seeds.written);
     if seeds.written < 100 { Err("too few: is VECTORS a folder of evidence?".into()) } else { Ok(()) }

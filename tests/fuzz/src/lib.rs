@@ -5,12 +5,14 @@
 //! length. `fuzz_targets/` are the fuzzer's entry points; `examples/seeds.rs` makes their corpora from
 //! `tests/vectors`; `examples/replay.rs` runs a corpus once and tells the largest peaks.
 
+pub mod encoder;
 mod memory;
 pub mod provenance;
 pub mod sealed;
 pub mod targets;
 pub mod weights;
 
+pub use encoder::ENCODER;
 pub use provenance::{MODEL_SIGNATURE, MODEL_STATEMENT};
 pub use sealed::{SEALED_CHUNKS, SEALED_MANIFEST, SEALED_PRIVATE};
 pub use targets::{

@@ -10,6 +10,7 @@ use strongroom_attestation::{
 };
 
 use crate::Target;
+use crate::encoder::ENCODER;
 use crate::provenance::{MODEL_SIGNATURE, MODEL_STATEMENT};
 use crate::sealed::{SEALED_CHUNKS, SEALED_MANIFEST, SEALED_PRIVATE};
 use crate::weights::{GGUF_HEADER, ONNX, SAFETENSORS_HEADER};
@@ -21,7 +22,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// Every target.
-pub const ALL: [Target; 21] = [
+pub const ALL: [Target; 22] = [
     SNP_REPORT,
     TDX_QUOTE,
     HCL_REPORT,
@@ -42,6 +43,7 @@ pub const ALL: [Target; 21] = [
     MODEL_STATEMENT,
     GGUF_HEADER,
     SAFETENSORS_HEADER,
+    ENCODER,
     ONNX,
 ];
 

@@ -16,6 +16,7 @@ use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -62,6 +63,8 @@ impl Proxy {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ClientError> {
         let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+        // Pieces go on as they come, not when the one before was acknowledged (RFC 896).
+        let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
         axum::serve(listener, self.router(loopback))
             .with_graceful_shutdown(shutdown)
             .await

@@ -12,6 +12,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use strongroom_enclave_loader::release::MAX_REQUEST_BYTES;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -61,6 +62,8 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    // An answer does not wait until its head was acknowledged (RFC 896).
+    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
     axum::serve(listener, router(broker)).with_graceful_shutdown(shutdown).await
 }
 
