@@ -1,7 +1,7 @@
 //! Measures an engine and prints JSON; `.ci/engine-bench.sh` runs it beside llama.cpp.
 //!
 //! ```text
-//! measure speed MODEL THREADS [candle]           prompt of 512, answer of 128, load time, memory
+//! measure speed MODEL THREADS [candle|cuda]      prompt of 512, answer of 128, load time, memory
 //! measure long MODEL THREADS CACHE POSITIONS     a prompt of so many, and 64 tokens more; CACHE is f16 or int8
 //! measure streams MODEL THREADS N IN OUT         so many prompts and answers at once
 //! measure greedy MODEL THREADS FILE TOKENS       the likeliest continuation of each line
@@ -24,6 +24,8 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let found = match arguments[..] {
         ["speed", model, threads] => speed(model, threads.parse()?, Arithmetic::Kernels)?,
+        #[cfg(feature = "cuda")]
+        ["speed", model, threads, "cuda"] => speed(model, threads.parse()?, Arithmetic::Cuda)?,
         ["speed", model, threads, "candle"] => speed(model, threads.parse()?, Arithmetic::Candle)?,
         ["long", model, threads, cache, positions] => long(model, threads.parse()?, cache, positions.parse()?)?,
         ["streams", model, threads, count, prompt, answer] => {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use candle_core::Device;
+
 use crate::candle_model;
 use crate::config::ModelConfig;
 use crate::error::EngineError;
@@ -39,6 +41,20 @@ pub enum Arithmetic {
     Kernels,
     /// candle: slower on processors, the reference that the kernels are compared with.
     Candle,
+    /// candle on the first NVIDIA GPU. Without one the model is not loaded.
+    #[cfg(feature = "cuda")]
+    Cuda,
+}
+
+impl Arithmetic {
+    /// Where candle computes.
+    fn candle_device(self) -> Result<Device, EngineError> {
+        match self {
+            Self::Kernels | Self::Candle => Ok(Device::Cpu),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Ok(Device::new_cuda(0)?),
+        }
+    }
 }
 
 impl Default for LoadOptions {
@@ -132,15 +148,17 @@ pub fn load(files: &dyn ModelFiles, options: &LoadOptions, progress: &dyn Fn(u64
     let (context, vocabulary) = (text.context_length(), text.vocabulary());
     let is_plain = config.recipe.is_plain(config.head_width);
     let model = match options.arithmetic {
-        Arithmetic::Candle if !is_plain => {
-            return Err(EngineError::unsupported("candle's arithmetic for this family", config.family.name));
-        }
         Arithmetic::Kernels => {
             let room = Room { threads, context, cache: options.cache_bytes, format: options.cache };
             AnyModel::Kernels(Box::new(Transformer::load(config, &mut weights, &room, vocabulary)?))
         }
-        Arithmetic::Candle => {
-            AnyModel::Candle(Box::new(candle_model::Transformer::load(config, &mut weights, context, vocabulary)?))
+        _ if !is_plain => {
+            return Err(EngineError::unsupported("candle's arithmetic for this family", config.family.name));
+        }
+        arithmetic => {
+            let device = arithmetic.candle_device()?;
+            let model = candle_model::Transformer::load(config, &mut weights, context, vocabulary, device)?;
+            AnyModel::Candle(Box::new(model))
         }
     };
     weights.finish()?;

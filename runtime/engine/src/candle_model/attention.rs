@@ -1,11 +1,10 @@
 //! Attention of the rows of one sequence to all that came before them. Query heads that share
 //! a key-value head are computed as more rows against it: nothing is repeated in memory.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use candle_nn::ops::softmax_last_dim;
 
 use crate::config::ModelConfig;
-use crate::weights::DEVICE;
 
 /// Attends from `queries` of the shape (rows, heads, width) to `keys` and `values` of the shape
 /// (key-value heads, length, width), the last `rows` of which are the rows' own. Returns
@@ -23,11 +22,10 @@ pub(super) fn attend(config: &ModelConfig, queries: &Tensor, keys: &Tensor, valu
         .reshape((kv_heads, group * rows, width))?;
     let mut scores = queries.matmul(&keys.transpose(1, 2)?)?;
     if rows > 1 {
-        scores = scores.reshape((heads, rows, length))?.broadcast_add(&mask(rows, length)?)?.reshape((
-            kv_heads,
-            group * rows,
-            length,
-        ))?;
+        scores = scores
+            .reshape((heads, rows, length))?
+            .broadcast_add(&mask(rows, length, queries.device())?)?
+            .reshape((kv_heads, group * rows, length))?;
     }
     softmax_last_dim(&scores)?
         .matmul(values)?
@@ -38,10 +36,10 @@ pub(super) fn attend(config: &ModelConfig, queries: &Tensor, keys: &Tensor, valu
 }
 
 /// Minus infinity where a row would see what comes after it.
-fn mask(rows: usize, length: usize) -> Result<Tensor> {
+fn mask(rows: usize, length: usize, device: &Device) -> Result<Tensor> {
     let before = length - rows;
     let mask: Vec<f32> = (0..rows)
         .flat_map(|row| (0..length).map(move |column| if column > before + row { f32::NEG_INFINITY } else { 0.0 }))
         .collect();
-    Tensor::from_vec(mask, (rows, length), &DEVICE)
+    Tensor::from_vec(mask, (rows, length), device)
 }

@@ -1,15 +1,15 @@
 //! Keys and values of one sequence. Room is made ahead and doubled, so that a token costs a
 //! copy of itself, not of all before it. What a sequence leaves behind is zeroed.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use crate::config::ModelConfig;
 use crate::limits::CACHE_START;
-use crate::weights::DEVICE;
 
 /// The cache of one sequence.
 pub(crate) struct KvCache {
     layers: Vec<Layer>,
+    device: Device,
     heads: usize,
     width: usize,
     /// Positions in use.
@@ -27,9 +27,10 @@ struct Layer {
 }
 
 impl KvCache {
-    pub(crate) fn new(config: &ModelConfig, limit: usize) -> Result<Self> {
+    pub(crate) fn new(config: &ModelConfig, limit: usize, device: &Device) -> Result<Self> {
         let mut cache = Self {
             layers: Vec::with_capacity(config.layers),
+            device: device.clone(),
             heads: config.kv_heads,
             width: config.head_width,
             len: 0,
@@ -90,8 +91,8 @@ impl KvCache {
     fn empty_layer(&self, capacity: usize) -> Result<Layer> {
         let shape = (self.heads, capacity, self.width);
         Ok(Layer {
-            keys: Tensor::zeros(shape, DType::F32, &DEVICE)?,
-            values: Tensor::zeros(shape, DType::F32, &DEVICE)?,
+            keys: Tensor::zeros(shape, DType::F32, &self.device)?,
+            values: Tensor::zeros(shape, DType::F32, &self.device)?,
         })
     }
 }

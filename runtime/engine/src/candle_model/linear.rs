@@ -1,9 +1,7 @@
 //! A matrix to multiply rows with, packed or dense.
 
-use candle_core::quantized::{GgmlDType, QTensor};
-use candle_core::{D, Module, Result, Tensor};
-
-use crate::weights::DEVICE;
+use candle_core::quantized::{GgmlDType, QMatMul, QStorage, QTensor};
+use candle_core::{D, Device, Module, Result, Tensor};
 
 /// Rows from which candle has a better kernel (AMX) for single Q4_K matrices than for fused ones.
 pub(super) const MANY_ROWS: usize = 32;
@@ -13,7 +11,7 @@ pub(crate) enum Linear {
     /// Packed weights, whose rows may be filled up with zeros beyond `columns`.
     Packed {
         /// The weights.
-        weight: candle_core::quantized::QMatMul,
+        weight: QMatMul,
         /// Columns that mean something.
         columns: usize,
     },
@@ -23,11 +21,23 @@ pub(crate) enum Linear {
 
 impl Linear {
     pub(crate) fn packed(weight: QTensor, columns: usize) -> Self {
-        Self::Packed { weight: candle_core::quantized::QMatMul::QTensor(weight.into()), columns }
+        Self::Packed { weight: QMatMul::QTensor(weight.into()), columns }
     }
 
     pub(crate) fn dense(weight: Tensor) -> Self {
         Self::Dense(weight)
+    }
+
+    /// The same matrix in the memory of `device`.
+    pub(super) fn on(self, device: &Device) -> Result<Self> {
+        match self {
+            Self::Dense(weight) => weight.to_device(device).map(Self::Dense),
+            Self::Packed { weight: QMatMul::QTensor(tensor), columns } if !device.is_cpu() => {
+                let storage = QStorage::from_data(tensor.data()?, device, tensor.dtype())?;
+                Ok(Self::packed(QTensor::new(storage, tensor.shape().clone())?, columns))
+            }
+            packed @ Self::Packed { .. } => Ok(packed),
+        }
     }
 
     /// The products of all rows of `x`.
@@ -51,12 +61,12 @@ impl Linear {
 
     /// The rows of the matrix with these numbers.
     pub(crate) fn rows(&self, numbers: &[u32]) -> Result<Tensor> {
-        let numbers = Tensor::new(numbers, &DEVICE)?;
         match self {
             Self::Packed { weight, columns } => {
+                let numbers = Tensor::new(numbers, &Device::Cpu)?;
                 weight.embedding(&numbers)?.narrow(D::Minus1, 0, *columns)?.contiguous()
             }
-            Self::Dense(weight) => weight.index_select(&numbers, 0),
+            Self::Dense(weight) => weight.index_select(&Tensor::new(numbers, weight.device())?, 0),
         }
     }
 }
@@ -67,8 +77,7 @@ fn forward_fused(matrices: &[&Linear], x: &Tensor) -> Result<Option<Vec<Tensor>>
     let mut packed = Vec::with_capacity(matrices.len());
     let mut fill = None;
     for matrix in matrices {
-        let Linear::Packed { weight: weight @ candle_core::quantized::QMatMul::QTensor(tensor), columns } = matrix
-        else {
+        let Linear::Packed { weight: weight @ QMatMul::QTensor(tensor), columns } = matrix else {
             return Ok(None);
         };
         let padding = padding(weight, *columns)?;
@@ -84,8 +93,8 @@ fn forward_fused(matrices: &[&Linear], x: &Tensor) -> Result<Option<Vec<Tensor>>
     QTensor::gemv_fused_shared_lhs(&packed, &fill_up(x, fill.unwrap_or(0))?)
 }
 
-fn padding(weight: &candle_core::quantized::QMatMul, columns: usize) -> Result<usize> {
-    let candle_core::quantized::QMatMul::QTensor(tensor) = weight else { return Ok(0) };
+fn padding(weight: &QMatMul, columns: usize) -> Result<usize> {
+    let QMatMul::QTensor(tensor) = weight else { return Ok(0) };
     Ok(tensor.shape().dims2()?.1 - columns)
 }
 

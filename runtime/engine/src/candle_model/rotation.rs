@@ -1,10 +1,9 @@
 //! Rotary position embedding (Su et al., RoFormer, 2021).
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use candle_nn::rotary_emb::{rope_i, rope_thd};
 
 use crate::config::{ModelConfig, Rotation};
-use crate::weights::DEVICE;
 
 /// Cosines and sines of every position.
 pub(crate) struct Rotary {
@@ -21,7 +20,12 @@ pub(crate) struct Angles {
 
 impl Rotary {
     /// For `positions` positions; `factors` divide the frequencies where a file brings them.
-    pub(crate) fn new(config: &ModelConfig, positions: usize, factors: Option<&[f32]>) -> Result<Self> {
+    pub(crate) fn new(
+        config: &ModelConfig,
+        positions: usize,
+        factors: Option<&[f32]>,
+        device: &Device,
+    ) -> Result<Self> {
         let half = config.head_width / 2;
         let frequencies = config.frequencies(config.rotation_base, config.frequency_scale, factors);
         let mut cos = Vec::with_capacity(positions * half);
@@ -35,15 +39,15 @@ impl Rotary {
         }
         let shape = (positions, half);
         Ok(Self {
-            cos: Tensor::from_vec(cos, shape, &DEVICE)?,
-            sin: Tensor::from_vec(sin, shape, &DEVICE)?,
+            cos: Tensor::from_vec(cos, shape, device)?,
+            sin: Tensor::from_vec(sin, shape, device)?,
             rotation: config.rotation,
         })
     }
 
     /// The angles of rows at these positions.
     pub(crate) fn angles(&self, positions: &[u32]) -> Result<Angles> {
-        let positions = Tensor::new(positions, &DEVICE)?;
+        let positions = Tensor::new(positions, self.cos.device())?;
         Ok(Angles { cos: self.cos.index_select(&positions, 0)?, sin: self.sin.index_select(&positions, 0)? })
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use candle_nn::ops::{rms_norm, silu};
 
 use super::attention::attend;
@@ -13,7 +13,7 @@ use super::rotation::{Angles, Rotary};
 use crate::config::ModelConfig;
 use crate::engine::{Forward, Part, Scores};
 use crate::error::EngineError;
-use crate::weights::{LayerPart, Part as Weight, Weights};
+use crate::weights::{LayerPart, Part as Weight, Weights as Files};
 
 /// A loaded model.
 pub(crate) struct Transformer {
@@ -25,6 +25,7 @@ pub(crate) struct Transformer {
     output: Option<Linear>,
     rotary: Rotary,
     context: usize,
+    device: Device,
 }
 
 struct Layer {
@@ -45,21 +46,23 @@ struct Biases([Option<Tensor>; 3]);
 
 impl Transformer {
     /// Reads all weights. `context` is the number of positions that a sequence may have, and
-    /// `vocabulary` the number of tokens that must have an embedding.
+    /// `vocabulary` the number of tokens that must have an embedding. All of it lies in the memory of `device`.
     pub(crate) fn load(
         config: ModelConfig,
-        weights: &mut Weights<'_>,
+        files: &mut Files<'_>,
         context: usize,
         vocabulary: usize,
+        device: Device,
     ) -> Result<Self, EngineError> {
         let width = config.width;
-        let &[rows, _] = weights.shape(Weight::Embedding).unwrap_or_default() else {
-            return Err(EngineError::MissingTensor { name: weights.name(Weight::Embedding) });
+        let mut weights = Weights { files, device: &device };
+        let &[rows, _] = weights.files.shape(Weight::Embedding).unwrap_or_default() else {
+            return Err(EngineError::MissingTensor { name: weights.files.name(Weight::Embedding) });
         };
         if rows < vocabulary {
             return Err(EngineError::malformed("the model", format!("{vocabulary} tokens, but {rows} embeddings")));
         }
-        let is_tied = weights.shape(Weight::Output).is_none();
+        let is_tied = weights.files.shape(Weight::Output).is_none();
         let embedding = if is_tied {
             weights.matrix(Weight::Embedding, rows, width)?
         } else {
@@ -67,12 +70,12 @@ impl Transformer {
         };
         let factors = weights.optional_vector(Weight::RotationFactors, config.head_width / 2)?;
         let factors = factors.map(|factors| factors.to_vec1::<f32>()).transpose()?;
-        let rotary = Rotary::new(&config, context, factors.as_deref())?;
+        let rotary = Rotary::new(&config, context, factors.as_deref(), &device)?;
         let layers =
-            (0..config.layers).map(|index| Layer::load(&config, weights, index)).collect::<Result<Vec<_>, _>>()?;
+            (0..config.layers).map(|index| Layer::load(&config, &mut weights, index)).collect::<Result<Vec<_>, _>>()?;
         let norm = weights.vector(Weight::OutputNorm, width)?;
         let output = if is_tied { None } else { Some(weights.matrix(Weight::Output, rows, width)?) };
-        let mut model = Self { config, embedding, layers, norm, output, rotary, context };
+        let mut model = Self { config, embedding, layers, norm, output, rotary, context, device };
         model.warm_up()?;
         Ok(model)
     }
@@ -95,8 +98,33 @@ impl Transformer {
     }
 }
 
+/// Weights on their way to a device.
+struct Weights<'a, 'f> {
+    files: &'a mut Files<'f>,
+    device: &'a Device,
+}
+
+impl Weights<'_, '_> {
+    fn matrix(&mut self, part: Weight, rows: usize, columns: usize) -> Result<Linear, EngineError> {
+        Ok(self.files.matrix(part, rows, columns)?.on(self.device)?)
+    }
+
+    fn table(&mut self, part: Weight, rows: usize, columns: usize) -> Result<Linear, EngineError> {
+        Ok(self.files.table(part, rows, columns)?.on(self.device)?)
+    }
+
+    fn vector(&mut self, part: Weight, length: usize) -> Result<Tensor, EngineError> {
+        Ok(self.files.vector(part, length)?.to_device(self.device)?)
+    }
+
+    fn optional_vector(&mut self, part: Weight, length: usize) -> Result<Option<Tensor>, EngineError> {
+        let vector = self.files.optional_vector(part, length)?;
+        Ok(vector.map(|vector| vector.to_device(self.device)).transpose()?)
+    }
+}
+
 impl Layer {
-    fn load(config: &ModelConfig, weights: &mut Weights<'_>, index: usize) -> Result<Self, EngineError> {
+    fn load(config: &ModelConfig, weights: &mut Weights<'_, '_>, index: usize) -> Result<Self, EngineError> {
         let part = |part| Weight::Layer(index, part);
         let (width, query, kv, wide) = (config.width, config.query_width(), config.kv_width(), config.feed_forward);
         Ok(Self {
@@ -151,7 +179,7 @@ impl Forward for Transformer {
     type Cache = KvCache;
 
     fn cache(&self, _owner: Option<&Arc<str>>, _tokens: &[u32]) -> Result<(KvCache, usize), EngineError> {
-        Ok((KvCache::new(&self.config, self.context)?, 0))
+        Ok((KvCache::new(&self.config, self.context, &self.device)?, 0))
     }
 
     fn forward(&mut self, parts: &mut [Part<'_, KvCache>], scores: &mut Scores) -> Result<(), EngineError> {
