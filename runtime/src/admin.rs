@@ -16,7 +16,6 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::UnixListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::error::StartError;
@@ -28,8 +27,12 @@ pub(crate) use socket::Socket;
 /// The longest request, bytes: a name.
 const REQUEST_MAX: usize = 4 << 10;
 
-/// Serves until `stopped` says so, and what was begun to its end.
-pub(crate) fn serve(socket: Socket, operator: Arc<Operator>, mut stopped: watch::Receiver<bool>) -> JoinHandle<()> {
+/// Serves until `stop` is done, and what was begun to its end.
+pub(crate) fn serve(
+    socket: Socket,
+    operator: Arc<Operator>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
     let router = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/load", post(load))
@@ -42,10 +45,6 @@ pub(crate) fn serve(socket: Socket, operator: Arc<Operator>, mut stopped: watch:
     tokio::spawn(async move {
         let Socket { listener, path: _removed_at_the_end } = socket;
         let service = router.into_make_service_with_connect_info::<Caller>();
-        let stop = async move {
-            // An error means that the server was dropped, which stops it too.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
         // Accept errors are retried inside; the future ends when it is told to.
         let _ = axum::serve(listener, service).with_graceful_shutdown(stop).await;
     })
@@ -74,25 +73,30 @@ async fn status((State(operator), ConnectInfo(caller)): Asked) -> Response {
     told(&operator, caller, ("status", None), Ok(json!(operator.status())))
 }
 
-async fn load((State(operator), ConnectInfo(caller)): Asked, body: Bytes) -> Response {
-    match named(&body) {
-        Ok(name) => {
-            let (work, model) = (operator.clone(), name.clone());
-            let done = carried_out(async move { work.load(&model).await }).await;
-            told(&operator, caller, ("load", Some(&name)), done.map(|()| json!({ "loaded": name })))
-        }
-        Err(error) => told(&operator, caller, ("load", None), Err(error)),
-    }
+async fn load(asked: Asked, body: Bytes) -> Response {
+    changed(asked, &body, ["load", "loaded"], |operator, name| async move { operator.load(&name).await }).await
 }
 
-async fn unload((State(operator), ConnectInfo(caller)): Asked, body: Bytes) -> Response {
-    match named(&body) {
+async fn unload(asked: Asked, body: Bytes) -> Response {
+    changed(asked, &body, ["unload", "unloaded"], |operator, name| async move { operator.unload(&name).await }).await
+}
+
+/// Carries out a change of the model that the body names. `words` are the order's, and the answer's.
+async fn changed<F>(
+    (State(operator), ConnectInfo(caller)): Asked,
+    body: &[u8],
+    [order, done]: [&'static str; 2],
+    change: impl FnOnce(Arc<Operator>, String) -> F,
+) -> Response
+where
+    F: Future<Output = Result<(), OperatorError>> + Send + 'static,
+{
+    match named(body) {
         Ok(name) => {
-            let (work, model) = (operator.clone(), name.clone());
-            let done = carried_out(async move { work.unload(&model).await }).await;
-            told(&operator, caller, ("unload", Some(&name)), done.map(|()| json!({ "unloaded": name })))
+            let outcome = carried_out(change(operator.clone(), name.clone())).await;
+            told(&operator, caller, (order, Some(&name)), outcome.map(|()| json!({ done: name })))
         }
-        Err(error) => told(&operator, caller, ("unload", None), Err(error)),
+        Err(error) => told(&operator, caller, (order, None), Err(error)),
     }
 }
 

@@ -2,9 +2,8 @@
 //! silent, nothing after the last lease, no new request while the server drains, and never
 //! again after a stop.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-
-use tokio::sync::watch;
 
 use crate::model::ServedModel;
 use crate::plugins::Pipeline;
@@ -19,11 +18,11 @@ pub(crate) struct Served {
 }
 
 /// A handle to it; clones share it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Serving {
     state: Arc<RwLock<State>>,
     /// Requests that were taken and are not answered to the end.
-    running: watch::Sender<usize>,
+    running: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -43,18 +42,12 @@ pub(crate) enum Refused {
 /// A request that was taken: what it may use, until it is answered to the end.
 pub(crate) struct Admitted {
     pub(crate) served: Arc<Served>,
-    running: watch::Sender<usize>,
+    running: Arc<AtomicUsize>,
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.running.send_modify(|running| *running -= 1);
-    }
-}
-
-impl Default for Serving {
-    fn default() -> Self {
-        Self { state: Arc::default(), running: watch::Sender::new(0) }
+        self.running.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -74,13 +67,13 @@ impl Serving {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let served = state.open()?;
         // Under the lock: whoever sees that it drains sees all that was taken before.
-        self.running.send_modify(|running| *running += 1);
+        self.running.fetch_add(1, Ordering::AcqRel);
         Ok(Admitted { served, running: self.running.clone() })
     }
 
     /// Requests that were taken and are not answered to the end.
     pub(crate) fn running(&self) -> usize {
-        *self.running.borrow()
+        self.running.load(Ordering::Acquire)
     }
 
     /// Serves these from now on, unless it was stopped.

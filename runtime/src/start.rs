@@ -162,7 +162,7 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
         uploads: Arc::new(Semaphore::new(gateway::UPLOADS)),
     };
     let (stop, stopped) = watch::channel(false);
-    let mut listeners = vec![listen_on(listener, &app, stopped.clone())];
+    let mut listeners = vec![listen_on(listener, &app, told_to_stop(stopped.clone()))];
     events(&Event::Listening { address: address.clone() });
 
     events(&Event::AskingForKey { broker: config.broker.url.clone() });
@@ -211,7 +211,7 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
         drained: watch::Sender::new(false),
     });
     if let Some(socket) = socket {
-        listeners.push(admin::serve(socket, operator.clone(), stopped));
+        listeners.push(admin::serve(socket, operator.clone(), told_to_stop(stopped)));
     }
     events(&Event::Ready { address: address.clone() });
     Ok(Running { address, keeper, operator, listeners, stop, events })
@@ -232,13 +232,14 @@ fn listen(config: &Config, source: std::io::Error) -> StartError {
     StartError::Listen { address: config.listen.clone(), source }
 }
 
-fn listen_on(listener: TcpListener, app: &App, mut stopped: watch::Receiver<bool>) -> JoinHandle<()> {
+async fn told_to_stop(mut stopped: watch::Receiver<bool>) {
+    // An error means that the server was dropped, which stops it too.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+fn listen_on(listener: TcpListener, app: &App, stop: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     let router = app.public();
     tokio::spawn(async move {
-        let stop = async move {
-            // An error means that the server was dropped, which stops it too.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
         // Pieces of answers are small, and each would wait until the one before was acknowledged (RFC 896): up
         // to 40 ms. A connection that cannot do without is slower, not wrong.
         let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));

@@ -224,7 +224,7 @@ fn earlier_lease((lease, state): &(Lease, LeaseState), statement: &EpochStatemen
         (true, LeaseState::Revoked) => "an instance whose lease was revoked; start it anew",
         (true, LeaseState::Forked) => "an instance of which two copies were seen; start it anew",
     };
-    let holds = own && *state == LeaseState::Live && now < lease.expires;
+    let holds = own && state.in_force(lease, now);
     Check::when(holds, Code::Fork, "instance id", "one of its own, with its last lease in force", found)
 }
 
@@ -250,7 +250,7 @@ fn further_lease<K: Class>(
     let stranger = stated.iter().find(|model| !leased(model, rules));
     let count = rules.leases.iter().filter(|(lease, _)| rules.now < lease.expires).count();
     vec![
-        Check::when(standing == "live", code, "lease in the statement", "live", standing),
+        Check::when(state.in_force(lease, rules.now), code, "lease in the statement", "live", standing),
         Check::when(own, Code::Fork, "instance of the lease", "its key", if own { "its key" } else { "another key" }),
         platform_of(lease, verdict.claims().platform_identity()),
         Check::when(
@@ -286,13 +286,9 @@ fn standing(lease: &Lease, state: LeaseState, now: UnixTime) -> &'static str {
     }
 }
 
-fn live(lease: &Lease, state: LeaseState, now: UnixTime) -> bool {
-    standing(lease, state, now) == "live"
-}
-
 /// Whether a lease of the instance that is in force names this model.
 fn leased(model: &[u8; 32], rules: &Rules<'_>) -> bool {
-    rules.leases.iter().any(|(lease, state)| live(lease, *state, rules.now) && lease.models.contains(model))
+    rules.leases.iter().any(|(lease, state)| state.in_force(lease, rules.now) && lease.models.contains(model))
 }
 
 fn platform_of(lease: &Lease, identity: Option<&[u8]>) -> Check {
@@ -318,7 +314,7 @@ fn renewed_lease<K: Class>(
     };
     let standing = standing(lease, *state, rules.now);
     let code = if *state == LeaseState::Forked { Code::Fork } else { Code::Stale };
-    let mut stated = rules.leases.iter().filter(|(other, state)| live(other, *state, rules.now) || other == lease);
+    let mut stated = rules.leases.iter().filter(|(other, state)| state.in_force(other, rules.now) || other == lease);
     let same_instance = lease.instance_id == statement.instance_id
         && lease.instance_key == statement.signing_key.thumbprint()
         && stated.any(|(other, _)| statement.workload.lease_id == Some(*other.lease_id.as_bytes()));
@@ -326,7 +322,7 @@ fn renewed_lease<K: Class>(
     let same_models = body.models.iter().map(|model| &model.model_id).eq(lease.models.iter())
         && statement.workload.models.iter().all(|model| lease.models.contains(model) || leased(model, rules));
     vec![
-        Check::when(standing == "live", code, "lease to renew", "live", standing),
+        Check::when(state.in_force(lease, rules.now), code, "lease to renew", "live", standing),
         Check::when(
             same_instance,
             Code::Fork,

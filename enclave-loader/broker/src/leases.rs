@@ -99,7 +99,7 @@ fn summary(record: &LeaseRecord, now: UnixTime) -> Result<LeaseSummary, StoreErr
         granted: lease.not_before,
         expires: lease.expires,
         state: record.state,
-        in_force: record.state == LeaseState::Live && now < lease.expires,
+        in_force: record.state.in_force(&lease, now),
         platform: lease.platform_identity.map(hex::encode),
         ueids: record.ueids.clone(),
     })

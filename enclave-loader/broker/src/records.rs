@@ -67,6 +67,13 @@ pub enum LeaseState {
     Forked,
 }
 
+impl LeaseState {
+    /// Whether a lease in this state counts at `now`.
+    pub(crate) fn in_force(self, lease: &Lease, now: UnixTime) -> bool {
+        self == Self::Live && now < lease.expires
+    }
+}
+
 /// A lease and what its instance is held to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeaseRecord {
@@ -147,7 +154,7 @@ impl LeaseRecord {
 
     /// Whether it counts at `now`.
     pub(crate) fn in_force(&self, now: UnixTime) -> Result<bool, StoreError> {
-        Ok(self.state == LeaseState::Live && now < self.lease()?.expires)
+        Ok(self.state.in_force(&self.lease()?, now))
     }
 
     /// Whether the heartbeat with this hash was answered, and others after it.

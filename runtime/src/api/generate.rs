@@ -28,8 +28,6 @@ pub(super) struct Running {
     deadline: Deadline,
     /// What the tenant's limits let it in for, until that is settled.
     reservation: Option<Reservation>,
-    /// Counts from the beginning; the facts have it at the end.
-    prompt_tokens: u64,
 }
 
 /// What the engine is to do, apart from what [`Common`] says.
@@ -108,7 +106,7 @@ pub(super) fn begin(
         model_id: model.id,
         model_name: model.name.clone(),
         plugins: plugins.digests(),
-        prompt_tokens: 0,
+        prompt_tokens,
         completion_tokens: 0,
         finish: Finish::Stop,
     };
@@ -121,7 +119,6 @@ pub(super) fn begin(
         breaks,
         deadline,
         reservation: Some(reservation),
-        prompt_tokens,
     })
 }
 
@@ -157,15 +154,13 @@ impl Running {
         };
         match event {
             Some(Event::Text { choice, text, logprobs }) => Next::Text(choice, Piece { text, logprobs }),
-            Some(Event::Done { choice, reason, prompt_tokens, cached_tokens, completion_tokens }) => {
+            Some(Event::Done { choice, reason, cached_tokens, completion_tokens, .. }) => {
                 let ended = match reason {
                     FinishReason::Stop => Finish::Stop,
                     FinishReason::Length => Finish::Length,
                     FinishReason::Cancelled | FinishReason::Failed => return Next::Broken,
                 };
                 self.open -= 1;
-                // The prompt is one, however many answers it has.
-                self.facts.prompt_tokens = prompt_tokens as u64;
                 // Of the first answer: the others find what was computed for it.
                 if choice == 0 {
                     self.cached_tokens = cached_tokens as u64;
@@ -206,7 +201,7 @@ impl Running {
     /// What was computed counts, however it ended: also what nobody waited for, or what came too late.
     fn settle(&mut self) {
         if let Some(mut reservation) = self.reservation.take() {
-            reservation.used(self.prompt_tokens.saturating_add(self.generation.produced() as u64));
+            reservation.used(self.facts.prompt_tokens.saturating_add(self.generation.produced() as u64));
         }
     }
 

@@ -40,11 +40,7 @@ impl Scene {
     }
 
     async fn beat(&mut self, seconds: u64) -> HeartbeatOutcome {
-        self.world.clock.set(UnixTime::from_secs(NOW + seconds));
-        let heartbeat = self.keeper.next(at(seconds), &self.serving.key).unwrap();
-        let (status, answer) = self.world.post("heartbeat", heartbeat).await;
-        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
-        self.keeper.answer(&answer, at(seconds)).unwrap()
+        self.world.beat(&mut self.keeper, &self.serving.key, seconds).await
     }
 
     fn standing(&self, lease: &Lease, seconds: u64) -> Standing {

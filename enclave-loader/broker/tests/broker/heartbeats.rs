@@ -25,11 +25,7 @@ impl Serving {
 
     /// Moves the clock to `seconds` after the start, and beats.
     async fn beat(&mut self, seconds: u64) -> HeartbeatOutcome {
-        self.world.clock.set(UnixTime::from_secs(NOW + seconds));
-        let heartbeat = self.keeper.next(at(seconds), &self.instance.key).unwrap();
-        let (status, answer) = self.world.post("heartbeat", heartbeat).await;
-        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
-        self.keeper.answer(&answer, at(seconds)).unwrap()
+        self.world.beat(&mut self.keeper, &self.instance.key, seconds).await
     }
 }
 

@@ -16,8 +16,8 @@ use strongroom_channel::deployment::DeploymentId;
 use strongroom_channel::device_digest;
 use strongroom_channel::statement::{self, EpochStatement, Workload};
 use strongroom_enclave_loader::release::{
-    Challenge, Lease, LeaseKeeper, Monotonic, ReleaseError, ReleaseParams, ReleaseRequest, ReleaseSession, Released,
-    WantedModel, interpret,
+    Challenge, HeartbeatOutcome, Lease, LeaseKeeper, Monotonic, ReleaseError, ReleaseParams, ReleaseRequest,
+    ReleaseSession, Released, WantedModel, interpret,
 };
 use strongroom_enclave_loader::{SealOptions, SealedSummary, open_manifest, seal};
 use strongroom_simulated_platform::{Product, SimulatedAmd, SimulatedDevice, SimulatedNvidia, launch_measurement};
@@ -174,6 +174,15 @@ impl World {
     /// A keeper for what was released, on a clock whose zero is the world's start.
     pub(crate) fn keeper(&self, released: &Released) -> LeaseKeeper {
         LeaseKeeper::new(self.broker.broker_key(), released.lease.clone(), released.broker_time, at(0))
+    }
+
+    /// Moves the clock to `seconds` after the start, and beats.
+    pub(crate) async fn beat(&self, keeper: &mut LeaseKeeper, key: &SigningKey, seconds: u64) -> HeartbeatOutcome {
+        self.clock.set(UnixTime::from_secs(NOW + seconds));
+        let heartbeat = keeper.next(at(seconds), key).unwrap();
+        let (status, answer) = self.post("heartbeat", heartbeat).await;
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+        keeper.answer(&answer, at(seconds)).unwrap()
     }
 
     pub(crate) fn log_text(&self) -> String {

@@ -20,6 +20,7 @@ use super::shares::{BESIDE, Merge, Piece, Rows, Shares};
 pub(super) const TILE: usize = 8;
 /// Width that a head has at most.
 pub(crate) const HEAD_WIDTH: usize = 512;
+
 /// How a layer attends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Attention {
@@ -147,13 +148,13 @@ pub(crate) fn attend(
 at_each_level! {
     /// The mean of the values of all spans, from the partial sums of one query.
     fn merge(partials: &[f32], out: &mut [f32]) {
-        let records = || partials.chunks_exact(out.len() + BESIDE);
+        let width = out.len();
+        let records = || partials.chunks_exact(width + BESIDE);
         let largest = records().fold(f32::NEG_INFINITY, |largest, record| largest.max(record[0]));
         let total: f32 = records().map(|record| exp(record[0] - largest) * record[1]).sum();
-        let mut factors = records().map(|record| exp(record[0] - largest) / total);
         out.fill(0.0);
-        for record in partials.chunks_exact(out.len() + BESIDE) {
-            let factor = factors.next().unwrap_or(0.0);
+        for record in records() {
+            let factor = exp(record[0] - largest) / total;
             out.iter_mut().zip(&record[BESIDE..]).for_each(|(out, value)| *out += factor * value);
         }
     }
