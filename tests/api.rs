@@ -10,6 +10,7 @@ mod answers;
 mod deadlines;
 mod embeddings;
 mod formats;
+mod going_away;
 mod limits;
 mod tools;
 

@@ -9,8 +9,8 @@ use super::{error, invalid, refusal};
 use crate::support::system::{Application, Blueprint, CHAT, MODEL, System, chat};
 
 /// Tokens of the chat that [`asking`] asks, and of the answer to it.
-const PROMPT: u64 = 34;
-const ANSWER: u64 = 11;
+pub(super) const PROMPT: u64 = 34;
+pub(super) const ANSWER: u64 = 11;
 
 async fn limited(limits: &'static str) -> (System, Application) {
     let system = Blueprint::scripted(|| Script::says("Good morning.")).configured(limits).start().await;
@@ -35,7 +35,7 @@ fn told(response: &reqwest::Response, unit: &str) -> [String; 3] {
 }
 
 /// How the tokens stand. A body that is refused takes none.
-async fn tokens(application: &Application) -> [String; 3] {
+pub(super) async fn tokens(application: &Application) -> [String; 3] {
     told(&application.post_text(CHAT, "hello").await, "tokens")
 }
 

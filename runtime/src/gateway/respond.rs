@@ -1,7 +1,7 @@
 //! The way back: the API's answer as chunks of an encapsulated binary HTTP response,
 //! filled up to the padding profile, with the receipt as its trailer.
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -95,7 +95,7 @@ async fn send(
     getrandom::fill(&mut salt).ok()?;
     let mut delivered = SaltedHasher::new(&salt);
     let mut frames = body.into_data_stream();
-    while let Some(frame) = frames.next().await {
+    while let Some(frame) = next(&mut frames, wire).await? {
         let mut content = frame.ok()?.to_vec();
         delivered.update(&content);
         if event_stream && app.padding.pads() {
@@ -124,6 +124,19 @@ async fn send(
     let trailer = (RECEIPT.to_owned(), URL_SAFE_NO_PAD.encode(receipt));
     app.metrics.receipts.inc();
     sealed.finish(&vec![trailer], app.padding.pads()).await
+}
+
+/// The API's next piece, or its end. `None` as soon as the client is gone, however far off the next piece is: what
+/// is computed for nobody ends, and its place and the tenant's budget are free.
+async fn next(
+    frames: &mut BodyDataStream,
+    wire: &mpsc::Sender<Result<Bytes, std::io::Error>>,
+) -> Option<Option<Result<Bytes, axum::Error>>> {
+    tokio::select! {
+        biased;
+        () = wire.closed() => None,
+        frame = frames.next() => Some(frame),
+    }
 }
 
 fn fields(headers: &HeaderMap) -> Fields {
