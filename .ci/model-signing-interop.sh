@@ -19,10 +19,8 @@ python="$work/venv/bin/python"
 export PYTHONDONTWRITEBYTECODE=1
 package() { "$python" -m model_signing "$@" >"$work/said" 2>&1; }
 
-cargo build --profile ci --locked --quiet -p strongroom-enclave-loader --example model_signing
-ours() {
-  cargo run --profile ci --locked --quiet -p strongroom-enclave-loader --example model_signing -- "$@" >"$work/said" 2>&1
-}
+cargo build --workspace --profile ci --locked --quiet --example model_signing
+ours() { "${CARGO_TARGET_DIR:-target}/ci/examples/model_signing" "$@" >"$work/said" 2>&1; }
 # CODE COMMAND...: the command ends with CODE.
 ends() {
   local wanted=$1 code=0

@@ -19,6 +19,7 @@ if [ "${1:-}" = bench ]; then
   cargo run --release --locked --quiet --bin bench -- "$evidence" "${@:2}"
   cargo run --release --locked --quiet --bin bench --no-default-features --features openssl -- "$evidence" "${@:2}"
 else
-  cargo run --release --locked --quiet --bin compare -- "$evidence" "$@"
+  # With the features of the other, so that what both need is compiled once.
+  cargo run --release --locked --quiet --bin compare --features manifests -- "$evidence" "$@"
   cargo run --release --locked --quiet --bin manifests --features manifests -- "$evidence" "$@"
 fi

