@@ -84,6 +84,19 @@ async fn a_server_that_is_to_have_gpus_does_not_start_without() {
     assert!(site.line.carried().is_empty());
 }
 
+/// An epoch that cannot be had is tried again only while clients are served under the one before.
+#[tokio::test]
+async fn a_server_whose_gpus_are_gone_once_the_model_is_loaded_does_not_start() {
+    let site = blueprint(1).prepare().await;
+    let devices = site.gpus().unwrap().gone_after_boot(&site.config);
+    let (started, events) = site.start_with(CountedSource::new(site.machine()).into(), Some(devices)).await;
+    let error = started.err().unwrap();
+    assert_eq!((error.code().as_str(), error.exit_code()), ("EVIDENCE", 1));
+    let events = events.lock().unwrap();
+    let said = |event: &str| events.iter().any(|line| line.contains(&format!("\"event\":\"{event}\"")));
+    assert!(said("released") && !said("epoch") && !said("epoch-missed") && !said("ready"), "{events:?}");
+}
+
 /// Two machines of one kind: the enemy puts the second one's GPU into the first one's answer.
 #[tokio::test]
 async fn another_machines_gpu_joins_the_answer() {

@@ -65,12 +65,18 @@ pub(crate) struct UnderWay {
 }
 
 impl Keeper {
-    /// Starts the task.
-    pub(crate) fn spawn(self) -> KeeperHandle {
+    /// States what is held, in an epoch that is live on return, and starts the task.
+    ///
+    /// # Errors
+    /// The devices do not answer, or what they answer does not hold. Later the live epoch would go on meanwhile;
+    /// now nobody is served, so it is not tried again.
+    pub(crate) async fn begin(self) -> Result<KeeperHandle, EvidenceError> {
+        let stated = self.app.epochs.prepare(Some(self.workload()), self.app.clock.now()).await?;
+        self.install(stated);
         let (orders, inbox) = mpsc::channel(1);
         let (end, ended) = watch::channel(None);
         tokio::spawn(self.run(inbox, end));
-        KeeperHandle::new(orders, ended)
+        Ok(KeeperHandle::new(orders, ended))
     }
 
     async fn run(mut self, mut orders: mpsc::Receiver<Order>, ended: watch::Sender<Option<End>>) {
@@ -158,6 +164,11 @@ impl Keeper {
             lease_id: lease.map(|id| *id.as_bytes()),
             ..self.app.epochs.workload()
         }
+    }
+
+    fn install(&self, prepared: Prepared) {
+        let epoch = self.app.epochs.install(prepared, self.app.clock.now());
+        (self.events)(&Event::Epoch { epoch: epoch.number });
     }
 
     /// Lets requests see what is held, stated and allowed, and ends answers that are not allowed any more.
@@ -261,8 +272,7 @@ impl Keeper {
             match prepared.await.map_err(crashed).and_then(|prepared| prepared) {
                 Ok(prepared) => {
                     self.under_way.epoch_retry = None;
-                    let epoch = self.app.epochs.install(prepared, self.app.clock.now());
-                    (self.events)(&Event::Epoch { epoch: epoch.number });
+                    self.install(prepared);
                 }
                 // The live epoch goes on until its statement ends; after that nobody takes it.
                 Err(error) => {

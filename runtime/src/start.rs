@@ -149,11 +149,11 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
     });
     let app = App {
         instance: instance.clone(),
-        epochs: epochs.clone(),
+        epochs,
         attester,
         clock: clock.clone(),
         metrics: Arc::new(Metrics::new()),
-        budgets: Budgets::new(config.budget_limits()?, clock.clone()),
+        budgets: Budgets::new(config.budget_limits()?, clock),
         padding: Profile::from_id(&config.padding).unwrap_or(Profile::Bucket),
         default_max_tokens: config.default_max_tokens,
         max_top_logprobs: config.max_top_logprobs,
@@ -170,19 +170,10 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
         Asking { app: app.clone(), events: events.clone(), source, devices, lease_seconds: config.lease_seconds };
     let Granted { keys, grant } = releaser.ask(&asking, loading::wanted(&manifests)).await?;
     let models = loading::load(&at_start, manifests, keys, &engine, &events).await?;
-    let lease = grant.as_ref().map(|grant| grant.lease.lease_id);
-    let workload = Workload {
-        models: models.iter().flat_map(|model| model.ids()).collect(),
-        policy_hash: grant.as_ref().map(|grant| grant.lease.policy_hash),
-        lease_id: lease.map(|id| *id.as_bytes()),
-        ..epochs.workload()
-    };
-    let epoch = epochs.install(epochs.prepare(Some(workload), clock.now()).await?, clock.now());
-    events(&Event::Epoch { epoch: epoch.number });
     let roster = Arc::new(Roster::new(&config.models));
     models.iter().for_each(|model| roster.set(&model.name, Phase::Loaded));
 
-    // Loading takes minutes: the lease is looked at, and the broker asked, before a client is.
+    let lease = grant.as_ref().map(|grant| grant.lease.lease_id);
     let keeper = Keeper {
         app: app.clone(),
         tenure: releaser.tenure(&asking, grant),
@@ -192,7 +183,9 @@ pub async fn start(setup: Setup) -> Result<Running, StartError> {
         holdings: vec![Holding { lease, models }],
         under_way: UnderWay::default(),
     }
-    .spawn();
+    .begin()
+    .await?;
+    // Loading takes minutes: the lease is looked at, and the broker asked, before a client is.
     keeper.heartbeat().await;
     while app.serving.now().is_none() {
         tokio::select! {

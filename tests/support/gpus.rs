@@ -1,8 +1,9 @@
 //! The GPUs of a simulated machine: the tenant's policy names these and no others.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use strongroom_runtime::{Config, Devices, SimulatedGpus};
+use strongroom_runtime::{Config, DeviceReport, Devices, GpuError, GpuSource, SimulatedGpus};
 use strongroom_simulated_platform::{GpuTopology, SimulatedGpuSet, SimulatedNvidia};
 
 /// The secret of the devices that the tenant's policy names.
@@ -64,14 +65,44 @@ impl Gpus {
         self.behind(config, OURS, GpuTopology::Hopper(count - 1))
     }
 
+    /// The devices that the policy names, which answer once and are then gone.
+    pub(crate) fn gone_after_boot(&self, config: &Config) -> Devices {
+        let gpus = SimulatedGpus::new(self.set(OURS, self.topology));
+        let endorsements = gpus.endorsements().unwrap();
+        self.speaking(config, Arc::new(Once { gpus, gone: AtomicBool::new(false) }), endorsements)
+    }
+
     fn behind(&self, config: &Config, secret: [u8; 32], topology: GpuTopology) -> Devices {
         let gpus = SimulatedGpus::new(self.set(secret, topology));
         let endorsements = gpus.endorsements().unwrap();
+        self.speaking(config, Arc::new(gpus), endorsements)
+    }
+
+    fn speaking(&self, config: &Config, source: Arc<dyn GpuSource>, endorsements: Vec<Vec<u8>>) -> Devices {
         let roots = SimulatedGpus::roots(&self.vendor).unwrap();
-        Devices::simulated(Arc::new(gpus), config.gpus.as_ref().unwrap(), endorsements, roots)
+        Devices::simulated(source, config.gpus.as_ref().unwrap(), endorsements, roots)
     }
 
     fn set(&self, secret: [u8; 32], topology: GpuTopology) -> SimulatedGpuSet {
         self.vendor.gpu_set(secret, topology, self.now).unwrap()
+    }
+}
+
+/// Devices that answer once.
+struct Once {
+    gpus: SimulatedGpus,
+    gone: AtomicBool,
+}
+
+impl GpuSource for Once {
+    fn collect(&self, nonce: &[u8; 32]) -> Result<Vec<DeviceReport>, GpuError> {
+        match self.gone.swap(true, Ordering::SeqCst) {
+            false => self.gpus.collect(nonce),
+            true => Err(GpuError::NoGpu { devices: 0 }),
+        }
+    }
+
+    fn set_ready(&self, ready: bool) -> Result<(), GpuError> {
+        self.gpus.set_ready(ready)
     }
 }
