@@ -16,7 +16,7 @@ use strongroom_runtime::{
 use crate::arguments::Serve;
 use crate::exit_code::Exit;
 use crate::output::{Failure, Output};
-use crate::signals;
+use crate::signals::Asked;
 #[cfg(feature = "simulated")]
 use crate::simulated::Launched;
 
@@ -38,9 +38,10 @@ pub(crate) async fn run(arguments: Serve, output: Output) -> Result<Exit, Failur
         events: sink(output),
         engine: EngineChoice::Model,
     };
+    let mut asked = Asked::listen();
     let running = tokio::select! {
         started = strongroom_runtime::start(setup) => started.map_err(|error| failure(&error))?,
-        () = signals::asked_to_end() => {
+        () = asked.next() => {
             return Err(Failure::new(Exit::Failed, "STOPPED", "stopped on request before anything was served"));
         }
     };
@@ -49,7 +50,7 @@ pub(crate) async fn run(arguments: Serve, output: Output) -> Result<Exit, Failur
             let message = format!("the broker ended the lease ({end:?}): no model is left to serve");
             Err(Failure::new(Exit::Refused, "LEASE_ENDED", message))
         }
-        () = drained(&running) => {
+        () = drained(&running, &mut asked) => {
             running.stop().await;
             Ok(Exit::Done)
         }
@@ -58,14 +59,14 @@ pub(crate) async fn run(arguments: Serve, output: Output) -> Result<Exit, Failur
 
 /// Waits until the server has drained, since the operator or the process's manager asked it to. Whoever asks the
 /// process again does not wait.
-async fn drained(running: &Running) {
+async fn drained(running: &Running, asked: &mut Asked) {
     tokio::select! {
         () = running.drained() => return,
-        () = signals::asked_to_end() => running.drain().await,
+        () = asked.next() => running.drain().await,
     }
     tokio::select! {
         () = running.drained() => {}
-        () = signals::asked_to_end() => {}
+        () = asked.next() => {}
     }
 }
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::arguments::Demo;
 use crate::exit_code::Exit;
 use crate::output::{Failure, Output, check_line};
-use crate::signals;
+use crate::signals::Asked;
 
 use self::stage::{Proxy, Server, Stage};
 use self::steps::Steps;
@@ -33,10 +33,11 @@ const SECRETS: [&str; 2] = ["jane.doe@example.com", "4111 1111 1111 1111"];
 
 pub(crate) async fn run(arguments: Demo, output: Output) -> Result<Exit, Failure> {
     let mut steps = Steps::new(output);
+    let mut asked = Asked::listen();
     let told = tokio::select! {
         told = story(&arguments, &mut steps, output) => told,
         // Dropping the story kills its processes and removes its directory.
-        () = signals::asked_to_end() => {
+        () = asked.next() => {
             Err(Failure::new(Exit::Failed, "STOPPED", "stopped on request; no process and no plaintext is left behind"))
         }
     };
@@ -51,7 +52,7 @@ pub(crate) async fn run(arguments: Demo, output: Output) -> Result<Exit, Failure
     let exit = steps.summary();
     if arguments.keep {
         keep(&play, output);
-        signals::asked_to_end().await;
+        asked.next().await;
     } else {
         next(&play.stage, output);
     }
