@@ -6,6 +6,8 @@ mod gemma3;
 mod llama;
 mod mistral;
 mod phi3;
+#[cfg(test)]
+mod phi3_tests;
 mod qwen2;
 mod qwen3;
 
@@ -90,13 +92,33 @@ pub(crate) struct Window {
     pub(crate) rotation_base: Option<f64>,
 }
 
-/// Divisors of the rotation's frequencies for short and for long contexts, as tensors.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Divisors of the rotation's frequencies for short and for long contexts (Ding et al., "LongRoPE", 2024).
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LongRotation {
     /// Positions up to which the short ones are meant.
     pub(crate) original: usize,
     /// What cosines and sines are multiplied with.
     pub(crate) magnitude: f32,
+    /// The divisors, where they are in the configuration; GGUF has them as tensors.
+    pub(crate) divisors: Option<Divisors>,
+}
+
+/// One for each pair of a head's coordinates.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Divisors {
+    pub(crate) short: Vec<f32>,
+    pub(crate) long: Vec<f32>,
+}
+
+/// Refuses divisors by which nothing can be divided.
+pub(crate) fn check_divisors(divisors: &[f32]) -> Result<(), EngineError> {
+    match divisors.iter().find(|divisor| !(divisor.is_normal() && **divisor > 0.0)) {
+        None => Ok(()),
+        Some(bad) => {
+            let reason = format!("a divisor of the rotation's frequencies is {bad}");
+            Err(EngineError::malformed("the model's configuration", reason))
+        }
+    }
 }
 
 impl Recipe {
