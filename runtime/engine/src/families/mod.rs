@@ -17,6 +17,7 @@ mod tests;
 use serde_json::Value as Json;
 
 use crate::config::Rotation;
+use crate::encoder;
 use crate::error::EngineError;
 use crate::gguf::Metadata;
 
@@ -163,10 +164,7 @@ impl Family {
     }
 
     fn find(name: &str, is_it: impl Fn(&Self) -> bool) -> Result<&'static Self, EngineError> {
-        FAMILIES.into_iter().find(|family| is_it(family)).ok_or_else(|| {
-            let known: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
-            EngineError::UnknownArchitecture { found: name.chars().take(64).collect(), known: known.join(", ") }
-        })
+        FAMILIES.into_iter().find(|family| is_it(family)).ok_or_else(|| unknown(name))
     }
 
     /// How a model of this family computes.
@@ -175,6 +173,13 @@ impl Family {
         (self.read)(figures, shape, &mut recipe)?;
         Ok(recipe)
     }
+}
+
+/// The error of a family that is not known, with those that are.
+pub(crate) fn unknown(name: &str) -> EngineError {
+    let known: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    let known = format!("{}, and {} for embeddings", known.join(", "), encoder::FAMILY);
+    EngineError::UnknownArchitecture { found: name.chars().take(64).collect(), known }
 }
 
 impl std::fmt::Debug for Family {
