@@ -88,7 +88,7 @@ pub(crate) struct Demo {
     /// Use a tiny generated model: proves the path, not the language.
     #[arg(long, conflicts_with = "model")]
     pub(crate) offline: bool,
-    /// Use this model: a GGUF file, or a directory with safetensors of the Llama or Qwen2 family.
+    /// Use this model: a GGUF file, or a directory with safetensors, of a family that the engine knows.
     #[arg(long, value_name = "PATH")]
     pub(crate) model: Option<PathBuf>,
     /// Stay up afterwards, until Ctrl-C.

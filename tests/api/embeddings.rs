@@ -78,6 +78,21 @@ async fn every_form_of_the_same_texts_has_the_engines_own_vectors() {
     assert_eq!(system.counter("generation_requests").await, 6);
 }
 
+/// Sealing sees a file like any other; what it is, the server finds in it.
+#[tokio::test]
+async fn a_gguf_file_of_an_encoder_answers_the_same() {
+    let system = Blueprint::encoder_gguf().start().await;
+    let application = system.application().await;
+    let texts = ["The strongroom keeps the secret.", "a proof first"];
+    let direct = direct();
+    let tokens = texts.iter().map(|text| direct.text().encode(text).unwrap()).collect();
+    let (found, _) = vectors(&application, &input(&json!(texts))).await;
+    assert_eq!(found, direct.embed(tokens).await.unwrap());
+    let models: Value = application.get("/v1/models").await.json().await.unwrap();
+    assert_eq!(models["data"][0]["strongroom_endpoints"], json!([EMBEDDINGS]));
+    assert_eq!(models["data"][0]["dimensions"], json!(48));
+}
+
 #[tokio::test]
 async fn a_receipt_says_what_was_embedded() {
     let system = Blueprint::encoder().start().await;

@@ -109,6 +109,11 @@ impl Blueprint {
         Self { files: strongroom_engine::tiny_encoder(ENCODER), ..Self::plain() }
     }
 
+    /// With the same encoder, as a GGUF file.
+    pub(crate) fn encoder_gguf() -> Self {
+        Self { files: vec![("encoder.gguf", strongroom_engine::tiny_encoder_gguf(ENCODER))], ..Self::plain() }
+    }
+
     fn plain() -> Self {
         Self {
             deployment: "bank-prod",

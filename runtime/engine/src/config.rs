@@ -105,7 +105,7 @@ impl ModelConfig {
             rotation: family.rotation,
             rotation_base: metadata.float(&key("rope.freq_base"))?.unwrap_or(10_000.0),
             frequency_scale: match metadata.text(&key("rope.scaling.type"))? {
-                // The divisors of `longrope` are tensors.
+                // The divisors of `longrope` are tensors, which are read with the others.
                 None | Some("none" | "longrope") => FrequencyScale::Plain,
                 Some("linear") => {
                     let factor = metadata.float(&key("rope.scaling.factor"))?.unwrap_or(1.0);
@@ -126,7 +126,12 @@ impl ModelConfig {
         let family = Family::of_json(name)?;
         let config =
             HuggingFace::deserialize(json).map_err(|error| EngineError::malformed("config.json", error.to_string()))?;
-        Raw {
+        if config.rope_theta.is_none() && !json["rope_parameters"].is_null() {
+            // Where transformers 5 writes them: passed over, the rotation would be another one.
+            return Err(EngineError::unsupported("the rotation's settings", "rope_parameters (known: rope_theta)"));
+        }
+        let is_long = config.rope_scaling.as_ref().is_some_and(Scaling::is_long);
+        let config = Raw {
             family,
             layers: config.num_hidden_layers,
             width: config.hidden_size,
@@ -143,7 +148,12 @@ impl ModelConfig {
             frequency_scale: config.rope_scaling.map_or(Ok(FrequencyScale::Plain), Scaling::meaning)?,
             context: config.max_position_embeddings,
         }
-        .check(&Figures::Json(json))
+        .check(&Figures::Json(json))?;
+        // Its divisors are for the family to read: one that does not would compute something else.
+        if is_long && config.recipe.long_rotation.is_none() {
+            return Err(EngineError::unsupported("rotation scaling", format!("longrope for {}", family.name)));
+        }
+        Ok(config)
     }
 
     /// How fast each pair of a head's coordinates turns, in radians a position; `factors` divide where a file
@@ -258,8 +268,10 @@ struct HuggingFace {
 
 #[derive(Deserialize)]
 struct Scaling {
-    #[serde(alias = "type")]
-    rope_type: String,
+    rope_type: Option<String>,
+    /// Its older name, which some files have besides.
+    #[serde(rename = "type")]
+    old_type: Option<String>,
     factor: Option<f64>,
     low_freq_factor: Option<f64>,
     high_freq_factor: Option<f64>,
@@ -267,13 +279,22 @@ struct Scaling {
 }
 
 impl Scaling {
+    fn kind(&self) -> &str {
+        self.rope_type.as_deref().or(self.old_type.as_deref()).unwrap_or("(none)")
+    }
+
+    fn is_long(&self) -> bool {
+        matches!(self.kind(), "longrope" | "su")
+    }
+
     fn meaning(self) -> Result<FrequencyScale, EngineError> {
         let figure = |number: Option<f64>| {
             number.filter(|number| (1e-3..=1e9).contains(number)).ok_or_else(|| {
                 EngineError::malformed("config.json", "a figure of rope_scaling is missing or out of range")
             })
         };
-        match self.rope_type.as_str() {
+        match self.kind() {
+            _ if self.is_long() => Ok(FrequencyScale::Plain),
             "default" => Ok(FrequencyScale::Plain),
             "linear" => Ok(FrequencyScale::Linear(figure(self.factor)?)),
             "llama3" => Ok(FrequencyScale::Llama3 {
@@ -307,6 +328,17 @@ mod tests {
     }
 
     #[test]
+    fn either_name_of_a_scaling_is_read() {
+        for names in [&["type"][..], &["rope_type"], &["rope_type", "type"]] {
+            let mut json = config();
+            json["rope_scaling"] = serde_json::json!({ "factor": 4.0 });
+            names.iter().for_each(|name| json["rope_scaling"][name] = "linear".into());
+            let config = ModelConfig::from_json(&json).unwrap();
+            assert_eq!(config.frequency_scale, FrequencyScale::Linear(4.0));
+        }
+    }
+
+    #[test]
     fn llama3_scaling_keeps_high_frequencies_and_divides_low_ones() {
         let scale = FrequencyScale::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 8192.0 };
         assert_eq!(scale.of(1.0), 1.0);
@@ -335,6 +367,9 @@ mod tests {
             ("use_sliding_window", serde_json::json!(true)),
             ("rope_scaling", serde_json::json!({"rope_type": "yarn", "factor": 4.0})),
             ("rope_scaling", serde_json::json!({"rope_type": "llama3", "factor": 8.0})),
+            ("rope_scaling", serde_json::json!({"factor": 8.0})),
+            ("rope_scaling", serde_json::json!({"type": "longrope", "short_factor": [1.0], "long_factor": [1.0]})),
+            ("rope_parameters", serde_json::json!({"rope_type": "default", "rope_theta": 1e6})),
         ] {
             let mut json = config();
             json[field] = value.clone();

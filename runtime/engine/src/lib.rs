@@ -10,9 +10,8 @@
 //! ModelFiles ─► load_encoder ─► EncoderHandle::spawn ─► embed(texts) ─► a vector for each
 //! ```
 //!
-//! Read: GGUF and safetensors (`config.json`) of the families in `families/`, and encoders (BERT) from
-//! safetensors. Weights are packed once, as
-//! they come, into one locked arena for the kernels in `kernels/`, the only `unsafe` code here; candle
+//! Read: GGUF and safetensors (`config.json`) of the families in `families/`, and of encoders (BERT).
+//! Weights are packed once, as they come, into one locked arena for the kernels in `kernels/`, the only `unsafe` code here; candle
 //! computes the same from the same files, as a reference, and slower.
 //! The files are taken as hostile: they are bounded and checked, and what is not understood is
 //! refused with its name. What a user writes never becomes a special token (`text/prompt.rs`).
@@ -37,7 +36,9 @@ mod text;
 mod tiny;
 mod weights;
 
-pub use encoder::{EncoderHandle, EncoderText, LoadedEncoder, is_encoder, load_encoder, tiny_encoder};
+pub use encoder::{
+    EncoderHandle, EncoderText, LoadedEncoder, is_encoder, load_encoder, tiny_encoder, tiny_encoder_gguf,
+};
 pub use engine::{
     EngineHandle, Event, FinishReason, Generation, GenerationRequest, Limits, ScoredToken, TokenLogprobs,
 };

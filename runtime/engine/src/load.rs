@@ -178,13 +178,13 @@ pub(crate) fn load_text(files: &dyn ModelFiles, options: &LoadOptions) -> Result
 }
 
 /// Which files make up the model.
-enum Source {
+pub(crate) enum Source {
     Gguf(ModelFile),
     Safetensors,
 }
 
 impl Source {
-    fn find(files: &dyn ModelFiles) -> Result<Self, EngineError> {
+    pub(crate) fn find(files: &dyn ModelFiles) -> Result<Self, EngineError> {
         let mut gguf: Vec<ModelFile> = files.files().into_iter().filter(|file| file.path.ends_with(".gguf")).collect();
         match (gguf.pop(), gguf.is_empty()) {
             (Some(file), true) => Ok(Self::Gguf(file)),

@@ -255,6 +255,13 @@ pub const OVMF: Target = Target {
     factor: 8,
 };
 
+/// An error of the engine passes on little of what a file says.
+pub(crate) fn check_error(error: &dyn std::error::Error) {
+    let said = error.to_string();
+    assert!(said.len() < 16 * KIB, "an error of {} bytes", said.len());
+    black_box(said);
+}
+
 /// The parts between separators.
 pub(crate) fn parts(input: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(input);

@@ -4,13 +4,14 @@
 use std::ops::Range;
 
 use super::config::{EncoderConfig, Pooling};
+use super::names::{LayerPart, Part};
+use super::tensors::Tensors;
 use super::weights::{Dense, Norm, Store, Table};
 use crate::error::EngineError;
 use crate::kernels::{
     Arena, Cpu, Level, Product, Rows, Texts, add, attend_inside, each_row, gelu, layer_normalize, multiply,
 };
 use crate::load::Machine;
-use crate::weights::SafetensorsWeights;
 
 /// The length below which a vector is left as it is.
 const SHORTEST: f64 = 1e-12;
@@ -59,25 +60,25 @@ impl Encoder {
     /// Reads all weights. `vocabulary` is the number of tokens that must have an embedding.
     pub(super) fn load(
         config: EncoderConfig,
-        weights: &mut SafetensorsWeights<'_>,
+        tensors: &mut Tensors<'_>,
         vocabulary: usize,
         threads: usize,
     ) -> Result<Self, EngineError> {
         let width = config.width;
         let mut cpu = Cpu::new(Level::best(), threads);
-        let mut store = Store::new(weights, &mut cpu)?;
-        let words = "embeddings.word_embeddings.weight";
-        let rows = store.rows(words).unwrap_or(vocabulary);
+        let mut store = Store::new(tensors, &mut cpu)?;
+        let rows = store.rows(Part::Words).unwrap_or(vocabulary);
         if rows < vocabulary {
             return Err(EngineError::malformed("the model", format!("{vocabulary} tokens, but {rows} embeddings")));
         }
-        let words = store.table(words, rows, width)?;
-        let positions = store.table("embeddings.position_embeddings.weight", config.positions, width)?;
-        let segments = store.table("embeddings.token_type_embeddings.weight", config.segment_kinds, width)?;
-        let norm = store.norm("embeddings.LayerNorm", width)?;
+        let words = store.table(Part::Words, rows, width)?;
+        let positions = store.table(Part::Positions, config.positions, width)?;
+        let segments = store.table(Part::Segments, config.segment_kinds, width)?;
+        let norm = store.norm(Part::Norm, width)?;
         let layers = (0..config.layers).map(|index| Layer::load(&config, &mut store, index));
         let layers = layers.collect::<Result<_, _>>()?;
         let arena = store.freeze();
+        tensors.finish()?;
         let mut segment = vec![0.0; width];
         segments.row(&arena, 0, &mut segment);
         let scratch = Scratch::default();
@@ -158,17 +159,17 @@ impl Encoder {
 
 impl Layer {
     fn load(config: &EncoderConfig, store: &mut Store<'_, '_>, index: usize) -> Result<Self, EngineError> {
-        let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
+        let part = |part| Part::Layer(index, part);
         let (width, wide) = (config.width, config.feed_forward);
         Ok(Self {
-            query: store.dense(&name("attention.self.query"), width, width)?,
-            key: store.dense(&name("attention.self.key"), width, width)?,
-            value: store.dense(&name("attention.self.value"), width, width)?,
-            attention_output: store.dense(&name("attention.output.dense"), width, width)?,
-            attention_norm: store.norm(&name("attention.output.LayerNorm"), width)?,
-            wide: store.dense(&name("intermediate.dense"), wide, width)?,
-            output: store.dense(&name("output.dense"), width, wide)?,
-            output_norm: store.norm(&name("output.LayerNorm"), width)?,
+            query: store.dense(part(LayerPart::Query), width, width)?,
+            key: store.dense(part(LayerPart::Key), width, width)?,
+            value: store.dense(part(LayerPart::Value), width, width)?,
+            attention_output: store.dense(part(LayerPart::AttentionOutput), width, width)?,
+            attention_norm: store.norm(part(LayerPart::AttentionNorm), width)?,
+            wide: store.dense(part(LayerPart::Wide), wide, width)?,
+            output: store.dense(part(LayerPart::Output), width, wide)?,
+            output_norm: store.norm(part(LayerPart::OutputNorm), width)?,
         })
     }
 

@@ -5,46 +5,30 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value as Json;
 use unicode_categories::UnicodeCategories;
 use unicode_normalization_alignments::UnicodeNormalization;
 
 use crate::error::EngineError;
-use crate::limits::{PIECE_BYTES, WORD_CHARACTERS};
+use crate::limits::PIECE_BYTES;
+
+/// Characters of a word that pieces are looked for in, unless a file says otherwise: BERT's own number.
+pub(super) const USUAL_WORD: usize = 100;
 
 /// What is done to characters before words are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cleaning {
-    cleans: bool,
-    spaces_ideographs: bool,
-    strips_accents: bool,
+    pub(super) cleans: bool,
+    pub(super) spaces_ideographs: bool,
+    pub(super) strips_accents: bool,
     pub(super) lowers: bool,
 }
 
 impl Cleaning {
-    /// From `normalizer` and `pre_tokenizer` of a `tokenizer.json`.
-    pub(super) fn from_json(tokenizer: &Json) -> Result<Self, EngineError> {
-        for (field, wanted) in [("normalizer", "BertNormalizer"), ("pre_tokenizer", "BertPreTokenizer")] {
-            let found = &tokenizer[field]["type"];
-            if found != wanted {
-                return Err(EngineError::unsupported(
-                    "the encoder's tokenizer",
-                    format!("{field} {found} (known: {wanted})"),
-                ));
-            }
-        }
-        let normalizer = &tokenizer["normalizer"];
-        let field = |name: &'static str| {
-            let missing = || EngineError::malformed("the tokenizer", format!("its normalizer does not say {name}"));
-            normalizer[name].as_bool().ok_or_else(missing)
-        };
-        let lowers = field("lowercase")?;
-        Ok(Self {
-            cleans: field("clean_text")?,
-            spaces_ideographs: field("handle_chinese_chars")?,
-            strips_accents: normalizer["strip_accents"].as_bool().unwrap_or(lowers),
-            lowers,
-        })
+    /// Whether a vocabulary with this piece was made for texts that keep what is taken away here. Pieces with
+    /// punctuation in them tell nothing: no text has them, since words end there.
+    pub(super) fn contradicts(self, piece: &str) -> bool {
+        let alone = Self { cleans: false, spaces_ideographs: false, ..self };
+        !piece.chars().any(is_punctuation) && !alone.characters(piece).eq(piece.chars())
     }
 
     /// The characters of a text as words are looked for in them.
@@ -70,12 +54,21 @@ impl Cleaning {
     }
 }
 
+/// What a token is to a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// It begins a word.
+    First(String),
+    /// It goes on with one.
+    Further(String),
+}
+
 /// A vocabulary of pieces.
 pub(super) struct Pieces {
     cleaning: Cleaning,
     /// Pieces that begin a word.
     first: HashMap<String, u32>,
-    /// Pieces that go on with one, without the mark before them.
+    /// Pieces that go on with one.
     further: HashMap<String, u32>,
     /// What a word becomes that is too long, or has no pieces.
     pub(super) unknown: u32,
@@ -86,32 +79,27 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// From `model` of a `tokenizer.json` and the tokens that text may become.
+    /// From pieces with the numbers of their tokens.
     pub(super) fn new(
         cleaning: Cleaning,
-        model: &Json,
-        tokens: impl Iterator<Item = (String, u32)>,
+        most: usize,
+        tokens: Vec<(Piece, u32)>,
         unknown: u32,
     ) -> Result<Self, EngineError> {
         let malformed = |reason: String| EngineError::malformed("the tokenizer", reason);
-        let most = match &model["max_input_chars_per_word"] {
-            Json::Null => 100,
-            found => found.as_u64().filter(|most| (1..=WORD_CHARACTERS).contains(most)).ok_or_else(|| {
-                malformed(format!("max_input_chars_per_word is {found}, wanted 1 to {WORD_CHARACTERS}"))
-            })?,
-        };
-        let mark = model["continuing_subword_prefix"].as_str().unwrap_or("##");
-        let mut pieces =
-            Self { cleaning, first: HashMap::new(), further: HashMap::new(), unknown, longest: 0, most: most as usize };
-        for (text, number) in tokens {
+        let mut pieces = Self { cleaning, first: HashMap::new(), further: HashMap::new(), unknown, longest: 0, most };
+        for (piece, number) in tokens {
+            let (text, known) = match piece {
+                Piece::First(text) => (text, &mut pieces.first),
+                Piece::Further(text) => (text, &mut pieces.further),
+            };
             if text.is_empty() || text.len() > PIECE_BYTES {
                 return Err(malformed(format!("a piece of {} bytes, wanted 1 to {PIECE_BYTES}", text.len())));
             }
             pieces.longest = pieces.longest.max(text.chars().count());
-            if let Some(further) = text.strip_prefix(mark).filter(|further| !further.is_empty()) {
-                pieces.further.insert(further.to_owned(), number);
+            if let Some(other) = known.insert(text, number) {
+                return Err(malformed(format!("the tokens {other} and {number} are the same piece")));
             }
-            pieces.first.insert(text, number);
         }
         Ok(pieces)
     }

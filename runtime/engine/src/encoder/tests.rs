@@ -1,6 +1,8 @@
 //! The tiny encoder against a plain computation in double precision, its tokenizer against the reference,
 //! and files of a hostile publisher, by their defect.
 
+mod gguf;
+
 use std::time::Duration;
 
 use half::{bf16, f16};

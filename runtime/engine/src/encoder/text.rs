@@ -1,14 +1,25 @@
 //! An encoder's tokenizer: pieces of words, and the special tokens around each text. A text never becomes a
 //! special token, whatever it spells.
 
-use std::collections::HashMap;
-
-use serde_json::Value as Json;
-
-use super::pieces::{Cleaning, Pieces};
+use super::pieces::{Cleaning, Piece, Pieces};
 use crate::error::{EmbedError, EngineError};
-use crate::limits::{AROUND, VOCABULARY};
-use crate::text::{Kind, json_tokens};
+use crate::limits::VOCABULARY;
+
+/// What an [`EncoderText`] is made of, from whichever file.
+pub(super) struct TextParts {
+    pub(super) cleaning: Cleaning,
+    /// Characters of a word that pieces are looked for in.
+    pub(super) word_characters: usize,
+    /// Pieces of text, with the numbers of their tokens.
+    pub(super) pieces: Vec<(Piece, u32)>,
+    /// For each token whether a text may become it.
+    pub(super) is_plain: Vec<bool>,
+    /// The token of a word that has no pieces.
+    pub(super) unknown: u32,
+    /// Special tokens in front of each text, and behind it.
+    pub(super) before: Vec<u32>,
+    pub(super) after: Vec<u32>,
+}
 
 /// An encoder's tokenizer. Shared by the server, which turns texts into tokens, and the engine.
 pub struct EncoderText {
@@ -23,40 +34,17 @@ pub struct EncoderText {
 }
 
 impl EncoderText {
-    /// From `tokenizer.json` and `sentence_bert_config.json`. A text may have `limit` tokens.
-    pub(super) fn from_json(
-        tokenizer: &Json,
-        sentences: &Json,
-        limit: usize,
-        dimensions: usize,
-    ) -> Result<Self, EngineError> {
-        let model = &tokenizer["model"];
-        if model["type"] != "WordPiece" {
-            let found = format!("{} (known: WordPiece)", model["type"]);
-            return Err(EngineError::unsupported("the encoder's tokenizer", found));
+    /// A text may have `limit` tokens; its vector has `dimensions` numbers.
+    pub(super) fn new(parts: TextParts, limit: usize, dimensions: usize) -> Result<Self, EngineError> {
+        let TextParts { cleaning, word_characters, pieces, is_plain, unknown, before, after } = parts;
+        if is_plain.len() > VOCABULARY {
+            return Err(malformed(format!("{} tokens, the limit is {VOCABULARY}", is_plain.len())));
         }
-        let tokens = json_tokens(&model["vocab"], &tokenizer["added_tokens"])?;
-        if tokens.len() > VOCABULARY {
-            return Err(malformed(format!("{} tokens, the limit is {VOCABULARY}", tokens.len())));
+        let around = before.len() + after.len();
+        if around >= limit {
+            return Err(malformed(format!("{around} special tokens leave no room for text")));
         }
-        if let Some((text, _)) = tokens.iter().find(|(_, kind)| *kind == Kind::UserDefined) {
-            return Err(EngineError::unsupported("an added token that is not special", text));
-        }
-        let cleaning = Cleaning::from_json(tokenizer)?;
-        if sentences["do_lower_case"].as_bool() == Some(true) && !cleaning.lowers {
-            return Err(EngineError::unsupported("a tokenizer that keeps capitals", "do_lower_case"));
-        }
-        let numbers: HashMap<&str, u32> =
-            tokens.iter().zip(0u32..).map(|((text, _), number)| (text.as_str(), number)).collect();
-        let unknown = model["unk_token"].as_str().and_then(|text| numbers.get(text));
-        let &unknown = unknown.ok_or_else(|| malformed("no token stands for unknown words"))?;
-        let (before, after) = around(&tokenizer["post_processor"], &numbers)?;
-        if before.len() + after.len() >= limit {
-            return Err(malformed(format!("{} special tokens leave no room for text", before.len() + after.len())));
-        }
-        let is_plain = tokens.iter().map(|(_, kind)| *kind == Kind::Normal).collect();
-        let plain = tokens.into_iter().zip(0u32..).filter(|((_, kind), _)| *kind == Kind::Normal);
-        let pieces = Pieces::new(cleaning, model, plain.map(|((text, _), number)| (text, number)), unknown)?;
+        let pieces = Pieces::new(cleaning, word_characters, pieces, unknown)?;
         Ok(Self { pieces, is_plain, before, after, limit, dimensions })
     }
 
@@ -122,44 +110,6 @@ impl EncoderText {
     }
 }
 
-/// The special tokens in front of a single text and behind it.
-fn around(post_processor: &Json, numbers: &HashMap<&str, u32>) -> Result<(Vec<u32>, Vec<u32>), EngineError> {
-    let number = |text: Option<&str>| {
-        let known = text.and_then(|text| numbers.get(text)).copied();
-        known.ok_or_else(|| malformed("its post_processor names no token"))
-    };
-    match post_processor["type"].as_str() {
-        Some("BertProcessing") => {
-            let named = |field: &str| number(post_processor[field][0].as_str()).map(|token| vec![token]);
-            Ok((named("cls")?, named("sep")?))
-        }
-        Some("TemplateProcessing") => {
-            let parts = post_processor["single"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let text = parts.iter().position(|part| part["Sequence"]["id"] == "A");
-            let text = text.ok_or_else(|| malformed("its post_processor has no place for the text"))?;
-            if parts.len() > AROUND + 1 {
-                return Err(malformed(format!("{} tokens around a text", parts.len() - 1)));
-            }
-            let specials = |parts: &[Json]| -> Result<Vec<u32>, EngineError> {
-                parts.iter().map(|part| number(part["SpecialToken"]["id"].as_str())).collect()
-            };
-            if parts.iter().any(|part| ["SpecialToken", "Sequence"].iter().any(|kind| is_second(&part[kind]))) {
-                return Err(EngineError::unsupported("a single text of the second kind of segment", "type_id"));
-            }
-            let (before, after) = parts.split_at(text);
-            Ok((specials(before)?, specials(after.get(1..).unwrap_or_default())?))
-        }
-        other => Err(EngineError::unsupported(
-            "the encoder's tokenizer",
-            format!("post_processor {other:?} (known: BertProcessing, TemplateProcessing)"),
-        )),
-    }
-}
-
-fn is_second(part: &Json) -> bool {
-    !part["type_id"].is_null() && part["type_id"].as_u64() != Some(0)
-}
-
-fn malformed(reason: impl Into<String>) -> EngineError {
+pub(super) fn malformed(reason: impl Into<String>) -> EngineError {
     EngineError::malformed("the tokenizer", reason)
 }

@@ -13,12 +13,12 @@ pub(super) const HEADS: usize = 4;
 pub(super) const POSITIONS: usize = 48;
 /// Tokens that a text may have, those around it included.
 const LIMIT: usize = 40;
-const SEGMENTS: usize = 2;
+pub(super) const SEGMENTS: usize = 2;
 
 /// Special tokens, in the order of their numbers.
-const SPECIALS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+pub(super) const SPECIALS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 /// Whole words, and ends of words.
-const WORDS: [&str; 10] = ["the", "strong", "room", "keeps", "secret", "##room", "##s", "##ing", "##ed", "cafe"];
+const WORDS: [&str; 10] = ["the", "strong", "room", "keeps", "secret", "##room", "##er", "##ing", "##ed", "cafe"];
 
 /// The files of a random encoder of BERT's kind (2 layers, vectors of 48 numbers, about 200 kB), as
 /// sentence-transformers lays them out. Equal seeds give equal files.
@@ -53,7 +53,7 @@ fn config() -> Json {
     })
 }
 
-fn vocabulary() -> Vec<String> {
+pub(super) fn vocabulary() -> Vec<String> {
     let mut tokens: Vec<String> = SPECIALS.map(str::to_owned).into();
     tokens.extend(('!'..='~').filter(|character| !character.is_ascii_uppercase()).map(String::from));
     tokens.extend(('a'..='z').chain('0'..='9').map(|character| format!("##{character}")));
@@ -96,6 +96,11 @@ fn tokenizer(vocabulary: &[String]) -> Json {
 pub(super) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 pub(super) fn tensors(seed: u64, vocabulary: usize) -> Tensors {
+    tensors_of(seed, vocabulary, WIDTH, FEED_FORWARD)
+}
+
+/// The same for an encoder of other widths.
+pub(super) fn tensors_of(seed: u64, vocabulary: usize, width: usize, wide: usize) -> Tensors {
     let mut random = SplitMix64(seed);
     let mut tensors = Tensors::new();
     let mut put = |name: String, shape: &[usize], middle: f32, range: f32| {
@@ -103,18 +108,18 @@ pub(super) fn tensors(seed: u64, vocabulary: usize) -> Tensors {
         tensors.insert(name, (shape.to_vec(), numbers));
     };
     for (name, rows) in [("word", vocabulary), ("position", POSITIONS), ("token_type", SEGMENTS)] {
-        put(format!("embeddings.{name}_embeddings.weight"), &[rows, WIDTH], 0.0, 1.0);
+        put(format!("embeddings.{name}_embeddings.weight"), &[rows, width], 0.0, 1.0);
     }
     let mut norms = vec!["embeddings.LayerNorm".to_owned()];
     for layer in 0..LAYERS {
         let name = |rest: &str| format!("encoder.layer.{layer}.{rest}");
         for (rest, rows, columns) in [
-            ("attention.self.query", WIDTH, WIDTH),
-            ("attention.self.key", WIDTH, WIDTH),
-            ("attention.self.value", WIDTH, WIDTH),
-            ("attention.output.dense", WIDTH, WIDTH),
-            ("intermediate.dense", FEED_FORWARD, WIDTH),
-            ("output.dense", WIDTH, FEED_FORWARD),
+            ("attention.self.query", width, width),
+            ("attention.self.key", width, width),
+            ("attention.self.value", width, width),
+            ("attention.output.dense", width, width),
+            ("intermediate.dense", wide, width),
+            ("output.dense", width, wide),
         ] {
             // Rows of products have a deviation of about 1.
             put(name(&format!("{rest}.weight")), &[rows, columns], 0.0, (3.0 / columns as f32).sqrt());
@@ -123,8 +128,8 @@ pub(super) fn tensors(seed: u64, vocabulary: usize) -> Tensors {
         norms.extend(["attention.output.LayerNorm", "output.LayerNorm"].map(name));
     }
     for norm in norms {
-        put(format!("{norm}.weight"), &[WIDTH], 1.0, 0.2);
-        put(format!("{norm}.bias"), &[WIDTH], 0.0, 0.2);
+        put(format!("{norm}.weight"), &[width], 1.0, 0.2);
+        put(format!("{norm}.bias"), &[width], 0.0, 0.2);
     }
     tensors
 }

@@ -1,19 +1,19 @@
-//! An encoder's tensors: checked against its figures, packed for products or kept as tables.
+//! An encoder's weights in memory: packed for products, or kept as tables.
 
 use std::ops::Range;
 
 use candle_core::quantized::GgmlDType;
 use half::{bf16, f16};
 
+use super::names::Part;
+use super::tensors::{Tensors, Which};
 use crate::error::EngineError;
-use crate::kernels::{Arena, ArenaBuilder, Cpu, Layout, Matrix, Product, pack};
-use crate::weights::SafetensorsWeights;
+use crate::kernels::{Arena, ArenaBuilder, Cpu, Layout, Matrix, Product, lookup, pack};
+use crate::weights::as_known;
 
-/// Where tensors go, one after the other.
+/// Where weights go, one after the other.
 pub(super) struct Store<'a, 'b> {
-    weights: &'a mut SafetensorsWeights<'b>,
-    /// What all names begin with.
-    prefix: &'static str,
+    tensors: &'a mut Tensors<'b>,
     cpu: &'a mut Cpu,
     arena: ArenaBuilder,
 }
@@ -37,102 +37,88 @@ pub(super) struct Norm {
     pub(super) biases: Vec<f32>,
 }
 
-/// Rows that are looked up, in the form of their file.
-pub(super) struct Table {
-    kind: GgmlDType,
-    row_bytes: usize,
-    place: Range<usize>,
+/// Rows that are looked up.
+pub(super) enum Table {
+    /// Numbers row by row, as in their file: a row is together.
+    Numbers { kind: GgmlDType, row_bytes: usize, place: Range<usize> },
+    /// Packed integers.
+    Packed(Matrix),
 }
 
 impl<'a, 'b> Store<'a, 'b> {
     /// Reserves memory for all tensors of the files.
-    pub(super) fn new(weights: &'a mut SafetensorsWeights<'b>, cpu: &'a mut Cpu) -> Result<Self, EngineError> {
-        let is_prefixed = weights.shape("bert.embeddings.word_embeddings.weight").is_some();
-        let sizes = weights.matrices().into_iter().map(|(kind, rows, columns)| {
+    pub(super) fn new(tensors: &'a mut Tensors<'b>, cpu: &'a mut Cpu) -> Result<Self, EngineError> {
+        let sizes = tensors.matrices().into_iter().map(|(kind, rows, columns)| {
             // A table is no larger than a matrix.
             Layout::of(kind).bytes(rows, columns)
         });
         let arena = ArenaBuilder::new(sizes.sum()).map_err(EngineError::Memory)?;
-        Ok(Self { weights, prefix: if is_prefixed { "bert." } else { "" }, cpu, arena })
+        Ok(Self { tensors, cpu, arena })
     }
 
-    /// The matrix and the bias of this name.
-    pub(super) fn dense(&mut self, name: &str, rows: usize, columns: usize) -> Result<Dense, EngineError> {
-        let (kind, bytes) = self.raw(&format!("{name}.weight"), rows, columns)?;
-        let layout = Layout::of(kind);
-        let (place, target) = self.arena.take(layout.bytes(rows, columns)).map_err(EngineError::Memory)?;
-        pack(&mut self.cpu.pool, kind, &bytes, rows, columns, target);
-        let bias = self.vector(&format!("{name}.bias"), rows)?;
-        Ok(Dense { matrix: Matrix { layout, rows, columns, place }, bias })
+    /// A matrix and its bias.
+    pub(super) fn dense(&mut self, part: Part, rows: usize, columns: usize) -> Result<Dense, EngineError> {
+        let (kind, bytes) = self.tensors.matrix(part, rows, columns)?;
+        let (kind, bytes) = as_known(kind, bytes, rows, columns)?;
+        let matrix = self.packed(kind, &bytes, rows, columns)?;
+        let bias = self.tensors.vector(part, Which::Bias, rows)?;
+        Ok(Dense { matrix, bias })
     }
 
-    /// The norm of this name.
-    pub(super) fn norm(&mut self, name: &str, width: usize) -> Result<Norm, EngineError> {
-        let weights = self.vector(&format!("{name}.weight"), width)?;
-        let biases = self.vector(&format!("{name}.bias"), width)?;
+    /// A norm.
+    pub(super) fn norm(&mut self, part: Part, width: usize) -> Result<Norm, EngineError> {
+        let weights = self.tensors.vector(part, Which::Weight, width)?;
+        let biases = self.tensors.vector(part, Which::Bias, width)?;
         Ok(Norm { weights, biases })
     }
 
-    /// The table of this name.
-    pub(super) fn table(&mut self, name: &str, rows: usize, columns: usize) -> Result<Table, EngineError> {
-        let (kind, bytes) = self.raw(name, rows, columns)?;
+    /// A table.
+    pub(super) fn table(&mut self, part: Part, rows: usize, columns: usize) -> Result<Table, EngineError> {
+        let (kind, bytes) = self.tensors.matrix(part, rows, columns)?;
+        if !matches!(kind, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16) {
+            let (kind, bytes) = as_known(kind, bytes, rows, columns)?;
+            return Ok(Table::Packed(self.packed(kind, &bytes, rows, columns)?));
+        }
         let (place, target) = self.arena.take(bytes.len()).map_err(EngineError::Memory)?;
         target.copy_from_slice(&bytes);
-        Ok(Table { kind, row_bytes: bytes.len() / rows.max(1), place })
+        Ok(Table::Numbers { kind, row_bytes: bytes.len() / rows.max(1), place })
     }
 
     /// How many rows a matrix has.
-    pub(super) fn rows(&self, name: &str) -> Option<usize> {
-        self.weights.shape(&self.name(name))?.first().copied()
+    pub(super) fn rows(&self, part: Part) -> Option<usize> {
+        self.tensors.shape(part, Which::Weight)?.first().copied()
     }
 
     pub(super) fn freeze(self) -> Arena {
         self.arena.freeze()
     }
 
-    fn name(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
-    }
-
-    fn raw(
-        &mut self,
-        name: &str,
-        rows: usize,
-        columns: usize,
-    ) -> Result<(GgmlDType, crate::weights::Bytes), EngineError> {
-        self.check(name, &[rows, columns])?;
-        self.weights.raw(&self.name(name))
-    }
-
-    fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>, EngineError> {
-        self.check(name, &[length])?;
-        Ok(self.weights.tensor(&self.name(name))?.to_vec1()?)
-    }
-
-    fn check(&self, name: &str, wanted: &[usize]) -> Result<(), EngineError> {
-        let name = self.name(name);
-        match self.weights.shape(&name) {
-            None => Err(EngineError::MissingTensor { name }),
-            Some(found) if found == wanted => Ok(()),
-            Some(found) => Err(EngineError::TensorShape { name, found: found.to_vec(), wanted: wanted.to_vec() }),
-        }
+    fn packed(&mut self, kind: GgmlDType, bytes: &[u8], rows: usize, columns: usize) -> Result<Matrix, EngineError> {
+        let layout = Layout::of(kind);
+        let (place, target) = self.arena.take(layout.bytes(rows, columns)).map_err(EngineError::Memory)?;
+        pack(&mut self.cpu.pool, kind, bytes, rows, columns, target);
+        Ok(Matrix { layout, rows, columns, place })
     }
 }
 
 impl Table {
     /// A row as numbers; rows that it does not have are zero.
     pub(super) fn row(&self, arena: &Arena, index: usize, out: &mut [f32]) {
-        let start = index.saturating_mul(self.row_bytes);
-        let row = arena.bytes(&self.place).get(start..start.saturating_add(self.row_bytes)).unwrap_or_default();
+        let (kind, row_bytes, place) = match self {
+            Self::Packed(matrix) => return lookup(arena, matrix, index, out),
+            Self::Numbers { kind, row_bytes, place } => (kind, *row_bytes, place),
+        };
+        let start = index.saturating_mul(row_bytes);
+        let row = arena.bytes(place).get(start..start.saturating_add(row_bytes)).unwrap_or_default();
         out.fill(0.0);
-        match self.kind {
+        match kind {
             GgmlDType::F16 => {
                 row.as_chunks().0.iter().zip(out).for_each(|(bytes, out)| *out = f16::from_le_bytes(*bytes).to_f32());
             }
             GgmlDType::BF16 => {
                 row.as_chunks().0.iter().zip(out).for_each(|(bytes, out)| *out = bf16::from_le_bytes(*bytes).to_f32());
             }
-            // Nothing else is in such files.
+            // Nothing else is kept so.
             _ => row.as_chunks().0.iter().zip(out).for_each(|(bytes, out)| *out = f32::from_le_bytes(*bytes)),
         }
     }

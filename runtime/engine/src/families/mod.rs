@@ -6,6 +6,8 @@ mod gemma3;
 mod llama;
 mod mistral;
 mod phi3;
+#[cfg(test)]
+mod phi3_tests;
 mod qwen2;
 mod qwen3;
 
@@ -15,6 +17,7 @@ mod tests;
 use serde_json::Value as Json;
 
 use crate::config::Rotation;
+use crate::encoder;
 use crate::error::EngineError;
 use crate::gguf::Metadata;
 
@@ -90,13 +93,33 @@ pub(crate) struct Window {
     pub(crate) rotation_base: Option<f64>,
 }
 
-/// Divisors of the rotation's frequencies for short and for long contexts, as tensors.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Divisors of the rotation's frequencies for short and for long contexts (Ding et al., "LongRoPE", 2024).
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LongRotation {
     /// Positions up to which the short ones are meant.
     pub(crate) original: usize,
     /// What cosines and sines are multiplied with.
     pub(crate) magnitude: f32,
+    /// The divisors, where they are in the configuration; GGUF has them as tensors.
+    pub(crate) divisors: Option<Divisors>,
+}
+
+/// One for each pair of a head's coordinates.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Divisors {
+    pub(crate) short: Vec<f32>,
+    pub(crate) long: Vec<f32>,
+}
+
+/// Refuses divisors by which nothing can be divided.
+pub(crate) fn check_divisors(divisors: &[f32]) -> Result<(), EngineError> {
+    match divisors.iter().find(|divisor| !(divisor.is_normal() && **divisor > 0.0)) {
+        None => Ok(()),
+        Some(bad) => {
+            let reason = format!("a divisor of the rotation's frequencies is {bad}");
+            Err(EngineError::malformed("the model's configuration", reason))
+        }
+    }
 }
 
 impl Recipe {
@@ -141,10 +164,7 @@ impl Family {
     }
 
     fn find(name: &str, is_it: impl Fn(&Self) -> bool) -> Result<&'static Self, EngineError> {
-        FAMILIES.into_iter().find(|family| is_it(family)).ok_or_else(|| {
-            let known: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
-            EngineError::UnknownArchitecture { found: name.chars().take(64).collect(), known: known.join(", ") }
-        })
+        FAMILIES.into_iter().find(|family| is_it(family)).ok_or_else(|| unknown(name))
     }
 
     /// How a model of this family computes.
@@ -153,6 +173,13 @@ impl Family {
         (self.read)(figures, shape, &mut recipe)?;
         Ok(recipe)
     }
+}
+
+/// The error of a family that is not known, with those that are.
+pub(crate) fn unknown(name: &str) -> EngineError {
+    let known: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    let known = format!("{}, and {} for embeddings", known.join(", "), encoder::FAMILY);
+    EngineError::UnknownArchitecture { found: name.chars().take(64).collect(), known }
 }
 
 impl std::fmt::Debug for Family {

@@ -53,22 +53,34 @@ pub(crate) struct TensorInfo {
 impl Header {
     /// Reads and checks the header of a file of `len` bytes.
     pub(crate) fn read(file: &mut (impl Read + Seek), len: u64) -> Result<Self, EngineError> {
-        file.seek(SeekFrom::Start(0)).map_err(|error| malformed(error.to_string()))?;
-        let mut input = Bounded::new(BufReader::with_capacity(1 << 16, file), len.min(GGUF_HEADER_BYTES));
-        if input.u32()? != MAGIC {
-            return Err(malformed("it does not begin with GGUF"));
-        }
-        let version = input.u32()?;
-        if !(2..=3).contains(&version) {
-            return Err(malformed(format!("version {version}, wanted 2 or 3")));
-        }
-        let tensor_count = count("tensors", input.u64()?, TENSORS)?;
-        let entry_count = count("metadata entries", input.u64()?, GGUF_METADATA_ENTRIES)?;
+        let (mut input, tensor_count, entry_count) = begin(file, len)?;
         let metadata = Metadata::read(&mut input, entry_count)?;
         let table = read_table(&mut input, tensor_count)?;
         let tensors = place(table, input.position(), alignment(&metadata)?, len)?;
         Ok(Self { metadata, tensors })
     }
+}
+
+/// The architecture that a file names, reading no further: it is the first entry of nearly all.
+pub(crate) fn architecture(file: &mut (impl Read + Seek), len: u64) -> Result<Option<String>, EngineError> {
+    let (mut input, _, entry_count) = begin(file, len)?;
+    Metadata::text_of(&mut input, entry_count, "general.architecture")
+}
+
+/// What is before the metadata: the counts of tensors and of entries.
+fn begin<F: Read + Seek>(file: &mut F, len: u64) -> Result<(Bounded<BufReader<&mut F>>, u64, u64), EngineError> {
+    file.seek(SeekFrom::Start(0)).map_err(|error| malformed(error.to_string()))?;
+    let mut input = Bounded::new(BufReader::with_capacity(1 << 16, file), len.min(GGUF_HEADER_BYTES));
+    if input.u32()? != MAGIC {
+        return Err(malformed("it does not begin with GGUF"));
+    }
+    let version = input.u32()?;
+    if !(2..=3).contains(&version) {
+        return Err(malformed(format!("version {version}, wanted 2 or 3")));
+    }
+    let tensor_count = count("tensors", input.u64()?, TENSORS)?;
+    let entry_count = count("metadata entries", input.u64()?, GGUF_METADATA_ENTRIES)?;
+    Ok((input, tensor_count, entry_count))
 }
 
 /// A tensor as the table has it, its offset counted from where the data begin.

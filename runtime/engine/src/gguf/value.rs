@@ -47,6 +47,23 @@ impl Metadata {
         Ok(Self(values))
     }
 
+    /// The text under `wanted`, where what follows it is of no interest.
+    pub(super) fn text_of(
+        input: &mut Bounded<impl Read>,
+        entries: u64,
+        wanted: &str,
+    ) -> Result<Option<String>, EngineError> {
+        for _ in 0..entries {
+            let key = input.name()?;
+            let kind = input.u32()?;
+            let value = read_value(input, kind)?;
+            if key == wanted {
+                return Ok(Self(HashMap::from([(key, value)])).text(wanted)?.map(str::to_owned));
+            }
+        }
+        Ok(None)
+    }
+
     /// The text under `key`, if there is one; another kind is an error.
     pub(crate) fn text(&self, key: &str) -> Result<Option<&str>, EngineError> {
         self.typed(key, "a text", |value| match value {

@@ -1,4 +1,4 @@
-//! Writes GGUF version 3, for the tiny model.
+//! Writes GGUF version 3, for the tiny models.
 
 use candle_core::quantized::GgmlDType;
 

@@ -2,6 +2,7 @@
 
 use crate::config::{FrequencyScale, ModelConfig, Rotation};
 use crate::error::EngineError;
+use crate::families::check_divisors;
 use crate::kernels::{Level, rotate_halves, rotate_pairs};
 use crate::weights::{Part as Weight, Weights};
 
@@ -20,17 +21,26 @@ pub(super) struct StepAngles {
 
 impl Rotaries {
     /// Reads what the files have on it; `context` is how many positions a sequence may have.
+    ///
+    /// Of two sets of divisors one is taken for good, by that number, as llama.cpp does: keys that were rotated
+    /// with one stay in the cache and do not fit queries that are rotated with the other. (transformers takes
+    /// the short set until a sequence passes the original context, and then mixes the two.)
     pub(super) fn load(config: &ModelConfig, weights: &mut Weights<'_>, context: usize) -> Result<Self, EngineError> {
         let half = config.head_width / 2;
         let mut factors = weights.optional_numbers(Weight::RotationFactors, half)?;
         let mut magnitude = 1.0;
-        if let Some(long) = config.recipe.long_rotation {
-            let part = if context > long.original { Weight::LongRotationFactors } else { Weight::ShortRotationFactors };
-            let found = weights.optional_numbers(part, half)?;
+        if let Some(rotation) = &config.recipe.long_rotation {
+            let is_long = context > rotation.original;
+            let found = match &rotation.divisors {
+                Some(divisors) => Some(if is_long { &divisors.long } else { &divisors.short }.clone()),
+                None if is_long => weights.optional_numbers(Weight::LongRotationFactors, half)?,
+                None => weights.optional_numbers(Weight::ShortRotationFactors, half)?,
+            };
             if found.is_some() {
-                (factors, magnitude) = (found, long.magnitude);
+                (factors, magnitude) = (found, rotation.magnitude);
             }
         }
+        check_divisors(factors.as_deref().unwrap_or_default())?;
         let all = Rotary::new(config, config.rotation_base, config.frequency_scale, factors.as_deref(), magnitude);
         let base = config.recipe.window.and_then(|window| window.rotation_base);
         let windowed = base.map(|base| Rotary::new(config, base, FrequencyScale::Plain, None, 1.0));

@@ -35,12 +35,17 @@ impl<'a> GgufWeights<'a> {
         Self { path, file, tensors, threads, progress: Progress::new(total, tell), spare: None }
     }
 
-    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
         Some(&self.tensors.get(name)?.shape)
     }
 
+    /// The names of all tensors.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// A matrix as the file has it.
-    pub(super) fn raw(&mut self, name: &str) -> Result<(GgmlDType, Bytes), EngineError> {
+    pub(crate) fn raw(&mut self, name: &str) -> Result<(GgmlDType, Bytes), EngineError> {
         let (info, bytes) = self.read(name)?;
         Ok((info.kind, bytes))
     }
@@ -50,7 +55,7 @@ impl<'a> GgufWeights<'a> {
         self.spare = Some(bytes);
     }
 
-    pub(super) fn matrices(&self) -> Vec<(GgmlDType, usize, usize)> {
+    pub(crate) fn matrices(&self) -> Vec<(GgmlDType, usize, usize)> {
         let matrix = |info: &TensorInfo| match *info.shape.as_slice() {
             [rows, columns] => Some((info.kind, rows, columns)),
             _ => None,
@@ -70,7 +75,7 @@ impl<'a> GgufWeights<'a> {
         }
     }
 
-    pub(super) fn vector(&mut self, name: &str) -> Result<Tensor, EngineError> {
+    pub(crate) fn vector(&mut self, name: &str) -> Result<Tensor, EngineError> {
         let (info, bytes) = self.read(name)?;
         match dense_type(info.kind) {
             Some(dtype) => dense(&bytes, dtype, &info.shape),

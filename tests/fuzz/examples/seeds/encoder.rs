@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use strongroom_fuzz::encoder::{file, input};
+use strongroom_fuzz::encoder::{file, gguf, input};
+use strongroom_fuzz::targets::SEPARATOR;
 
 pub(super) fn write(
     mut write: impl FnMut(&str, &str, &[u8]) -> Result<(), Box<dyn Error>>,
@@ -21,5 +22,7 @@ pub(super) fn write(
     let weights = file(WEIGHTS);
     let length = weights.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let table = weights[..8 + usize::try_from(length)?].to_vec();
-    write("encoder", "table", &input(|of| (of == WEIGHTS).then(|| table.clone()), "the"))
+    write("encoder", "table", &input(|of| (of == WEIGHTS).then(|| table.clone()), "the"))?;
+    let text = "The strongroom keeps 12 secrets: Caf\u{e9}, \u{65e5}\u{672c}!";
+    write("encoder", "gguf", &[&gguf().0, text.as_bytes()].join(SEPARATOR))
 }
