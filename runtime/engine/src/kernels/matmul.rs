@@ -1,17 +1,23 @@
 //! Products of rows with matrices: who computes which panels, and by which kernel.
 
-#![expect(unsafe_code, reason = "calls of kernels at the level that was found, and outputs that interleave by panel")]
+#![expect(unsafe_code, reason = "outputs that interleave by panel")]
 
 mod floats;
+mod integers;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
+
+use std::ops::Range;
 
 use super::Cpu;
 use super::arena::Arena;
 use super::elementwise::add;
-use super::layout::{BLOCK, LINE, Layout, Matrix, PANEL, Scales};
+use super::layout::{BLOCK, LINE, Layout, Matrix, PANEL};
 use super::level::Level;
 use super::pool::Shards;
-use super::portable;
-use super::rows::{Row, Rows};
+use super::rows::Rows;
 
 /// Rows for which totals are kept in little memory.
 const FEW: usize = 4;
@@ -20,8 +26,15 @@ const FEW: usize = 4;
 const IN_REGISTERS: usize = 32;
 /// Rows that share an unpacked strip: a multiple of the tiles'.
 const TOGETHER: usize = 120;
-/// A multiple of the rows of every tile.
+/// A multiple of the rows of every tile in registers.
 const WHOLE_TILES: usize = 12;
+/// Rows that share a strip unpacked for AMX, which costs as much as some 80 of them.
+#[cfg(target_arch = "x86_64")]
+const MANY_TOGETHER: usize = 512;
+/// Rows up to which a panel of integers is multiplied without AMX: by the count of instructions, unpacking for it
+/// costs about what it saves.
+#[cfg(target_arch = "x86_64")]
+const TOO_FEW_FOR_TILES: usize = 16;
 
 /// What happens to numbers in place.
 pub(crate) type Then = fn(Level, &mut [f32]);
@@ -44,9 +57,42 @@ impl<'a> Product<'a> {
     }
 }
 
+/// How a matrix is multiplied, and with which form of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Floats,
+    Integers,
+    /// BF16, where its pairs have an instruction.
+    #[cfg(target_arch = "x86_64")]
+    Pairs,
+    /// AMX.
+    #[cfg(target_arch = "x86_64")]
+    Tiles,
+}
+
+impl Way {
+    fn of(level: Level, layout: Layout, count: usize) -> Self {
+        match (level, layout) {
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512(available), Layout::Integers { .. })
+                if available.has_tiles() && count > TOO_FEW_FOR_TILES =>
+            {
+                Self::Tiles
+            }
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512(available), Layout::Bf16) if available.has_tiles() && count > FEW => Self::Tiles,
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512(available), Layout::Bf16) if available.has_pairs() => Self::Pairs,
+            (_, Layout::Integers { .. }) => Self::Integers,
+            _ => Self::Floats,
+        }
+    }
+}
+
 /// One product as threads share it.
 struct Shared<'a> {
     matrix: &'a Matrix,
+    way: Way,
     bytes: &'a [u8],
     out: Shards<'a, f32>,
     bias: &'a [f32],
@@ -55,13 +101,13 @@ struct Shared<'a> {
     first: usize,
 }
 
-/// The rows that all products share, in both forms.
+/// The rows that all products share, in all forms that they take.
 #[derive(Clone, Copy)]
 struct Input<'a> {
     numbers: &'a [f32],
     columns: usize,
     count: usize,
-    quantized: &'a Rows,
+    forms: &'a Rows,
 }
 
 /// Multiplies the rows of `numbers`, of `columns` each, with every matrix. `rows` is scratch that is
@@ -82,21 +128,27 @@ pub(crate) fn multiply<const N: usize>(
     if count == 0 {
         return;
     }
-    if products.iter().any(|product| matches!(product.matrix.layout, Layout::Integers { .. })) {
+    let ways = products.each_ref().map(|product| Way::of(level, product.matrix.layout, count));
+    if ways.contains(&Way::Integers) {
         rows.fill(cpu, numbers, columns);
     }
     #[cfg(target_arch = "x86_64")]
-    if has_pairs(level) && products.iter().any(|product| product.matrix.layout == Layout::Bf16) {
+    if ways.contains(&Way::Pairs) {
         rows.fill_pairs(cpu, numbers, columns);
     }
-    let input = Input { numbers, columns, count, quantized: rows };
+    #[cfg(target_arch = "x86_64")]
+    if ways.contains(&Way::Tiles) {
+        rows.tiles.fill(cpu, numbers, columns);
+    }
+    let input = Input { numbers, columns, count, forms: rows };
     let mut pairs = 0;
     let shared = products.map(|Product { matrix, out, bias, then }| {
         assert_eq!((matrix.columns, out.len()), (columns, count * matrix.rows), "a product of other shapes");
         assert!(bias.is_empty() || bias.len() == matrix.rows, "a bias of another length");
         let first = pairs;
         pairs += matrix.panels().div_ceil(2);
-        Shared { matrix, bytes: arena.bytes(&matrix.place), out: Shards::new(out), bias, then, first }
+        let way = Way::of(level, matrix.layout, count);
+        Shared { matrix, way, bytes: arena.bytes(&matrix.place), out: Shards::new(out), bias, then, first }
     });
     // Enough parts for threads to end together, not so many that taking them costs.
     let grain = (pairs / (cpu.pool.threads() * 16)).max(1);
@@ -122,55 +174,82 @@ impl Shared<'_> {
         });
         let panels = &both[..panels];
         // Clearing totals for many rows would cost more than multiplying few.
-        if input.count <= FEW {
-            let mut totals = [[[0.0; PANEL]; 2]; FEW];
-            return self.some(level, input, 0, panels, start, &mut totals[..input.count]);
-        }
-        let mut totals = [[[0.0; PANEL]; 2]; TOGETHER];
-        // Parts of about one size, of whole tiles.
-        let parts = input.count.div_ceil(TOGETHER);
-        let part = input.count.div_ceil(parts).next_multiple_of(WHOLE_TILES);
-        for from in (0..input.count).step_by(part) {
-            let together = (input.count - from).min(part);
-            self.some(level, input, from, panels, start, &mut totals[..together]);
+        match (self.way, input.count) {
+            (_, ..=FEW) => self.in_parts::<FEW>(level, input, 1, panels, start),
+            #[cfg(target_arch = "x86_64")]
+            (Way::Tiles, ..=TOGETHER) => {
+                self.in_parts::<TOGETHER>(level, input, input.forms.tiles.group(), panels, start);
+            }
+            #[cfg(target_arch = "x86_64")]
+            (Way::Tiles, _) => {
+                self.in_parts::<MANY_TOGETHER>(level, input, input.forms.tiles.group(), panels, start);
+            }
+            _ => self.in_parts::<TOGETHER>(level, input, WHOLE_TILES, panels, start),
         }
     }
 
-    /// Those with rows `from..`, as many as there are totals.
+    /// In parts of about one size and at most `N` rows, each a multiple of `unit` but the last.
+    fn in_parts<const N: usize>(
+        &self,
+        level: Level,
+        input: Input<'_>,
+        unit: usize,
+        panels: &[(&[u8], &[u8])],
+        start: usize,
+    ) {
+        let mut totals = [[[0.0; PANEL]; 2]; N];
+        let units = input.count.div_ceil(unit);
+        let part = units.div_ceil(units.div_ceil(N / unit)) * unit;
+        for from in (0..input.count).step_by(part) {
+            let rows = from..(from + part).min(input.count);
+            let room = rows.len().next_multiple_of(unit);
+            self.some(level, input, rows, panels, start, &mut totals[..room]);
+        }
+    }
+
+    /// The products with some rows. There are totals for whole units of them.
     fn some(
         &self,
         level: Level,
         input: Input<'_>,
-        from: usize,
+        rows: Range<usize>,
         panels: &[(&[u8], &[u8])],
         start: usize,
-        totals: &mut [[[f32; PANEL]; 2]],
+        room: &mut [[[f32; PANEL]; 2]],
     ) {
         let mut bias = [[0.0; PANEL]; 2];
         let given = self.bias.get(start * PANEL..).unwrap_or_default();
         bias.as_flattened_mut().iter_mut().zip(given).for_each(|(place, bias)| *place = *bias);
+        let (from, layout) = (rows.start, self.matrix.layout);
+        let totals = &mut room[..rows.len()];
         let numbers = &input.numbers[from * input.columns..];
-        let is_biased = match self.matrix.layout {
-            Layout::Integers { bits, scales } => {
-                integers(level, bits, scales, panels, &|index| input.quantized.row(from + index), totals);
+        let is_biased = match (self.way, layout) {
+            #[cfg(target_arch = "x86_64")]
+            (Way::Tiles, _) => {
+                tiles::many(layout, panels, &input.forms.tiles, from, room);
                 false
             }
             #[cfg(target_arch = "x86_64")]
-            Layout::Bf16 if has_pairs(level) => {
-                pairs(panels, &|index| input.quantized.pairs(from + index), totals);
+            (Way::Pairs, _) => {
+                pairs::some(panels, &|index| input.forms.pairs(from + index), totals);
+                false
+            }
+            (_, Layout::Integers { bits, scales }) => {
+                integers::some(level, bits, scales, panels, &|index| input.forms.row(from + index), totals);
                 false
             }
             #[cfg(target_arch = "x86_64")]
-            layout if matches!(level, Level::Avx512(_)) && totals.len() > FEW => {
+            _ if matches!(level, Level::Avx512(_)) && totals.len() > FEW => {
                 totals.fill(bias);
                 floats::many(layout, panels, numbers, input.columns, totals);
                 true
             }
-            layout => {
+            _ => {
                 floats::few(level, layout, panels, numbers, input.columns, totals);
                 false
             }
         };
+        let totals = &mut room[..rows.len()];
         if !(is_biased || given.is_empty()) {
             totals.iter_mut().for_each(|row| add(level, row.as_flattened_mut(), bias.as_flattened()));
         }
@@ -196,60 +275,6 @@ impl Shared<'_> {
     }
 }
 
-/// The products of one or two panels of integers with all rows.
-fn integers<'a>(
-    level: Level,
-    bits: usize,
-    scales: Scales,
-    panels: &[(&[u8], &[u8])],
-    row: &dyn Fn(usize) -> Row<'a>,
-    totals: &mut [[[f32; PANEL]; 2]],
-) {
-    match level {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512(_) if totals.len() <= IN_REGISTERS => {
-            use super::avx512::{FEW_ROWS, few};
-            in_passes::<FEW_ROWS, Row<'a>>(panels, row, totals, |weights, factors, rows, out| {
-                // SAFETY: the level says that the processor has these instructions.
-                unsafe { few(bits, scales, weights, factors, rows, out) }
-            });
-        }
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512(_) => {
-            use super::avx512::{STRIP_BLOCKS, Strip, TILE_ROWS, fill_strip, tile};
-            let mut strip = Strip::new();
-            totals.fill([[0.0; PANEL]; 2]);
-            let has_halves = scales == Scales::NestedHalves;
-            let blocks = panels[0].0.len() / (bits * LINE);
-            for from in (0..blocks).step_by(STRIP_BLOCKS) {
-                for (side, (weights, factors)) in panels.iter().enumerate() {
-                    // SAFETY: the level says that the processor has these instructions.
-                    unsafe { fill_strip(bits, scales, weights, factors, from, &mut strip, side) }
-                }
-                for (index, totals) in totals.chunks_mut(TILE_ROWS).enumerate() {
-                    let rows: [Row<'a>; TILE_ROWS] =
-                        std::array::from_fn(|at| row(index * TILE_ROWS + at.min(totals.len() - 1)));
-                    // SAFETY: as above.
-                    unsafe { tile(has_halves, &strip, from, &rows[..totals.len()], totals) }
-                }
-            }
-        }
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2(_) => {
-            use super::avx2::{FEW_ROWS, few};
-            in_passes::<FEW_ROWS, Row<'a>>(panels, row, totals, |weights, factors, rows, out| {
-                // SAFETY: the level says that the processor has these instructions.
-                unsafe { few(bits, scales, weights, factors, rows, out) }
-            });
-        }
-        _ => {
-            in_passes::<TOGETHER, Row<'a>>(panels, row, totals, |weights, factors, rows, out| {
-                portable::integers(bits, scales, weights, factors, rows, out);
-            });
-        }
-    }
-}
-
 /// Multiplies each panel with all rows, at most `N` at a time: passes of one size, give or take one, of
 /// which the first has brought the panel near.
 fn in_passes<const N: usize, R: Copy>(
@@ -267,32 +292,6 @@ fn in_passes<const N: usize, R: Copy>(
             let out = &mut out[..end - first];
             work(weights, factors, &rows[..end - first], out);
             totals[first..end].iter_mut().zip(out).for_each(|(totals, out)| totals[side] = *out);
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn has_pairs(level: Level) -> bool {
-    matches!(level, Level::Avx512(available) if available.has_pairs())
-}
-
-/// The products of one or two panels of BF16 with all rows, where [`has_pairs`] holds.
-#[cfg(target_arch = "x86_64")]
-fn pairs<'a>(panels: &[(&[u8], &[u8])], row: &dyn Fn(usize) -> &'a [u32], totals: &mut [[[f32; PANEL]; 2]]) {
-    use super::avx512::{FEW_ROWS, STRIP_PAIRS, TILE_ROWS, few_pairs, tile_pairs};
-    if totals.len() <= IN_REGISTERS {
-        return in_passes::<FEW_ROWS, &[u32]>(panels, row, totals, |weights, _, rows, out| {
-            // SAFETY: the level says that the processor has these instructions.
-            unsafe { few_pairs(weights, rows, out) }
-        });
-    }
-    totals.fill([[0.0; PANEL]; 2]);
-    let both = [panels[0].0, panels[panels.len() - 1].0];
-    for from in (0..row(0).len()).step_by(STRIP_PAIRS) {
-        for (index, totals) in totals.chunks_mut(TILE_ROWS).enumerate() {
-            let rows: [&[u32]; TILE_ROWS] = std::array::from_fn(|at| row(index * TILE_ROWS + at.min(totals.len() - 1)));
-            // SAFETY: as above.
-            unsafe { tile_pairs(both, from, &rows[..totals.len()], totals) }
         }
     }
 }

@@ -25,6 +25,8 @@ macro_rules! by_count {
     };
 }
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod arena;
 mod attention;
 #[cfg(target_arch = "x86_64")]

@@ -26,6 +26,8 @@ pub(crate) struct Rows {
     pairs: Vec<u32>,
     /// Pairs of a row.
     paired: usize,
+    #[cfg(target_arch = "x86_64")]
+    pub(super) tiles: super::amx::TileRows,
 }
 
 /// One row's 8-bit form.

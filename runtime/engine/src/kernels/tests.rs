@@ -1,4 +1,5 @@
-//! Each kernel, at each level that this processor has, against sums in double precision.
+//! Each kernel, at each level that this processor has, and with AMX in software where it has none, against sums in
+//! double precision.
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
@@ -19,6 +20,15 @@ const KINDS: [GgmlDType; 11] = [
     GgmlDType::Q5K,
     GgmlDType::Q6K,
 ];
+
+/// All levels, the one that has to be emulated among them.
+fn levels() -> impl Iterator<Item = Level> {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    let emulated = Level::emulated();
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    let emulated = None;
+    Level::all().chain(emulated)
+}
 
 fn random(random: &mut SplitMix64, count: usize) -> Vec<f32> {
     (0..count).map(|_| random.unit() * 2.0 - 1.0).collect()
@@ -44,14 +54,14 @@ pub(super) fn matrix(
 
 #[test]
 fn products_are_those_of_the_numbers_they_stand_for() {
-    for level in Level::all() {
+    for level in levels() {
         let mut cpu = Cpu::new(level, 2);
         let mut seed = SplitMix64(7);
         for kind in KINDS {
             // A last panel that is not full, and more than one strip of columns.
             let (rows, columns) = (72, if kind.block_size() == 1 { 289 } else { 768 });
             let (arena, matrix, dense) = matrix(&mut cpu, &mut seed, kind, rows, columns);
-            for count in [1, 2, 3, 4, 5, 6, 13, 120, 121] {
+            for count in [1, 2, 3, 4, 5, 6, 13, 17, 33, 120, 121, 523] {
                 let input = random(&mut seed, count * columns);
                 let mut scratch = Rows::default();
                 let mut out = vec![f32::NAN; count * rows];
@@ -62,16 +72,25 @@ fn products_are_those_of_the_numbers_they_stand_for() {
     }
 }
 
-/// Compares with the products of the same weights in double precision.
+/// Compares with the products in double precision of what weights and rows are rounded to.
 fn check(level: Level, kind: GgmlDType, dense: &[f32], input: &[f32], out: &[f32], columns: usize) {
-    let rows = dense.len() / columns;
+    let (rows, count) = (dense.len() / columns, input.len() / columns);
+    let rounded = |numbers: &[f32]| numbers.iter().map(|&x| half::bf16::from_f32(x).to_f32()).collect::<Vec<_>>();
+    let has_blocks = kind.block_size() > 1;
+    let is_tiled = level.name() == "avx512-amx"
+        && match kind {
+            GgmlDType::BF16 => count > 4,
+            _ => has_blocks && count > 16,
+        };
+    let has_pairs = level.name() == "avx512-bf16" && kind == GgmlDType::BF16;
+    let dense = if is_tiled { rounded(dense) } else { dense.to_vec() };
     for (index, input) in input.chunks(columns).enumerate() {
-        let input = match kind {
-            GgmlDType::BF16 if level.name() == "avx512-bf16" => {
-                input.iter().map(|&x| half::bf16::from_f32(x).to_f32()).collect()
-            }
-            kind if kind.block_size() == 1 => input.to_vec(),
-            _ => quantized(input),
+        let input = if is_tiled || has_pairs {
+            rounded(input)
+        } else if has_blocks {
+            quantized(input)
+        } else {
+            input.to_vec()
         };
         for (row, weights) in dense.chunks(columns).enumerate() {
             let products = weights.iter().zip(&input).map(|(w, x)| f64::from(*w) * f64::from(*x));
@@ -80,7 +99,7 @@ fn check(level: Level, kind: GgmlDType, dense: &[f32], input: &[f32], out: &[f32
             let found = f64::from(out[index * rows + row]);
             assert!(
                 (found - wanted).abs() <= 2e-5 * size,
-                "{} {kind:?}, row {index}, output {row}: {found}, wanted {wanted}",
+                "{} {kind:?}, row {index} of {count}, output {row}: {found}, wanted {wanted}",
                 level.name()
             );
         }
@@ -100,7 +119,7 @@ fn quantized(row: &[f32]) -> Vec<f32> {
 
 #[test]
 fn several_matrices_share_one_input() {
-    for level in Level::all() {
+    for level in levels() {
         let mut cpu = Cpu::new(level, 2);
         let mut seed = SplitMix64(3);
         let columns = 256;
@@ -126,7 +145,7 @@ fn several_matrices_share_one_input() {
 
 #[test]
 fn a_bias_is_added_before_what_happens_then() {
-    for level in Level::all() {
+    for level in levels() {
         let mut cpu = Cpu::new(level, 2);
         let mut seed = SplitMix64(5);
         for kind in [GgmlDType::F32, GgmlDType::BF16, GgmlDType::Q8_0] {

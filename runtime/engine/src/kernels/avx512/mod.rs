@@ -9,6 +9,8 @@ pub(super) mod attention;
 mod floats;
 mod integers;
 mod pairs;
+mod rounded;
+mod unpack;
 
 use std::arch::x86_64::{
     __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_si256, _mm512_cvtph_ps, _mm512_loadu_ps,
@@ -20,6 +22,7 @@ use super::layout::{LINE, PANEL};
 pub(super) use floats::{FLOAT_TILE_ROWS, STRIP_COLUMNS, few_floats, tile_floats, widen_strip};
 pub(super) use integers::{FEW_ROWS, STRIP_BLOCKS, Strip, few, fill_strip, quantize, tile};
 pub(super) use pairs::{STRIP_PAIRS, few_pairs, tile_pairs};
+pub(super) use rounded::{round_integers, round_row};
 
 /// Rows that a tile of a product has at most.
 pub(super) const TILE_ROWS: usize = 6;
