@@ -48,7 +48,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Source files that may hold `unsafe`, each block with its `SAFETY:`.
 const UNSAFE_FILES: &[&str] = &[
     // the kernels: vectors, threads that share slices, mapped memory
+    "runtime/engine/src/kernels/amx/bf16.rs",
     "runtime/engine/src/kernels/amx/emulated.rs",
+    "runtime/engine/src/kernels/amx/int8.rs",
     "runtime/engine/src/kernels/amx/mod.rs",
     "runtime/engine/src/kernels/amx/rows.rs",
     "runtime/engine/src/kernels/attention.rs",

@@ -20,14 +20,14 @@ pub(crate) struct Available {
 }
 
 impl Available {
-    /// Whether products of BF16 pairs (`vdpbf16ps`) are there, and faster than widening them: on AMD's
-    /// processors twice as fast, on Intel's half, where its tiles are for that.
+    /// Whether products of BF16 pairs (`vdpbf16ps`) are there and worth it: on AMD's processors they are twice as fast as
+    /// widening, on Intel's half, but there few rows, which memory bounds, should be rounded as those in tiles are.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn has_pairs(self) -> bool {
         self.has_pairs
     }
 
-    /// Whether there are AMX's tiles, beside which everything is there that `has_pairs` asks for.
+    /// Whether there are AMX's tiles.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn has_tiles(self) -> bool {
         self.has_tiles
@@ -44,7 +44,7 @@ impl Level {
             avx2.then_some(Self::Avx2(plain)),
             avx512.then_some(Self::Avx512(plain)),
             pairs.then_some(Self::Avx512(Available { has_pairs: true, ..plain })),
-            tiles.then_some(Self::Avx512(Available { has_tiles: true, ..plain })),
+            tiles.then_some(Self::Avx512(Available { has_pairs: true, has_tiles: true })),
         ];
         levels.into_iter().flatten()
     }
@@ -56,7 +56,7 @@ impl Level {
         let is_useful = avx512 && !tiles && is_x86_feature_detected!("avx512bf16");
         is_useful.then(|| {
             super::amx::emulated::install();
-            Self::Avx512(Available { has_pairs: false, has_tiles: true })
+            Self::Avx512(Available { has_pairs: true, has_tiles: true })
         })
     }
 

@@ -28,14 +28,9 @@ const IN_REGISTERS: usize = 32;
 const TOGETHER: usize = 120;
 /// A multiple of the rows of every tile in registers.
 const WHOLE_TILES: usize = 12;
-/// Rows that share a strip unpacked for AMX, which costs as much as some 80 of them.
+/// Rows that share a strip copied for AMX.
 #[cfg(target_arch = "x86_64")]
 const MANY_TOGETHER: usize = 512;
-/// Rows up to which a panel of integers is multiplied without AMX: by the count of instructions, unpacking for it
-/// costs about what it saves.
-#[cfg(target_arch = "x86_64")]
-const TOO_FEW_FOR_TILES: usize = 16;
-
 /// What happens to numbers in place.
 pub(crate) type Then = fn(Level, &mut [f32]);
 
@@ -65,7 +60,7 @@ enum Way {
     /// BF16, where its pairs have an instruction.
     #[cfg(target_arch = "x86_64")]
     Pairs,
-    /// AMX.
+    /// BF16 in AMX's tiles. How integers use them is their own kernel's affair.
     #[cfg(target_arch = "x86_64")]
     Tiles,
 }
@@ -73,12 +68,6 @@ enum Way {
 impl Way {
     fn of(level: Level, layout: Layout, count: usize) -> Self {
         match (level, layout) {
-            #[cfg(target_arch = "x86_64")]
-            (Level::Avx512(available), Layout::Integers { .. })
-                if available.has_tiles() && count > TOO_FEW_FOR_TILES =>
-            {
-                Self::Tiles
-            }
             #[cfg(target_arch = "x86_64")]
             (Level::Avx512(available), Layout::Bf16) if available.has_tiles() && count > FEW => Self::Tiles,
             #[cfg(target_arch = "x86_64")]
@@ -226,7 +215,7 @@ impl Shared<'_> {
         let is_biased = match (self.way, layout) {
             #[cfg(target_arch = "x86_64")]
             (Way::Tiles, _) => {
-                tiles::many(layout, panels, &input.forms.tiles, from, room);
+                tiles::many(panels, &input.forms.tiles, from, room);
                 false
             }
             #[cfg(target_arch = "x86_64")]
@@ -235,7 +224,7 @@ impl Shared<'_> {
                 false
             }
             (_, Layout::Integers { bits, scales }) => {
-                integers::some(level, bits, scales, panels, &|index| input.forms.row(from + index), totals);
+                integers::some(level, bits, scales, panels, input.forms, from, totals);
                 false
             }
             #[cfg(target_arch = "x86_64")]

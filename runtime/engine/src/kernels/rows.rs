@@ -2,6 +2,8 @@
 
 #![expect(unsafe_code, reason = "rows are quantised on several threads, by kernels at the level that was found")]
 
+use std::ops::Range;
+
 use super::Cpu;
 use super::layout::BLOCK;
 use super::level::Level;
@@ -93,6 +95,13 @@ impl Rows {
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn pairs(&self, index: usize) -> &[u32] {
         &self.pairs[index * self.paired..(index + 1) * self.paired]
+    }
+
+    /// The integers of these rows from a block of each on, and from one row to the next.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn values(&self, rows: Range<usize>, block: usize) -> (&[i32], usize) {
+        let pitch = self.padded / 4;
+        (&self.values[rows.start * pitch + block * QUADS..rows.end * pitch], pitch)
     }
 
     /// The row of this number.

@@ -106,8 +106,17 @@ unsafe fn execute(registers: &Registers) -> Option<usize> {
                 }
                 Some(length)
             }
+            (0x49, 3, 3) if other == 0 => {
+                tiles.shape(register)?;
+                tiles.data[register] = [[0; LINE]; HEIGHT];
+                Some(5)
+            }
             (0x5c, 2, 3) => {
-                tiles.multiply(register, other, usize::from(!byte(2) >> 3 & 7))?;
+                tiles.multiply(register, other, usize::from(!byte(2) >> 3 & 7), add_bf16)?;
+                Some(5)
+            }
+            (0x5e, 2, 3) => {
+                tiles.multiply(register, other, usize::from(!byte(2) >> 3 & 7), add_bytes)?;
                 Some(5)
             }
             _ => None,
@@ -182,31 +191,48 @@ impl Tiles {
         Some(self.shapes[tile]).filter(|&(lines, bytes)| lines > 0 && bytes > 0)
     }
 
-    /// `tdpbf16ps`: even and odd columns are summed apart, and both sums are added to what was there.
-    fn multiply(&mut self, target: usize, rows: usize, weights: usize) -> Option<()> {
+    /// What all products have in common: lines of rows by lines of weights.
+    fn multiply(&mut self, target: usize, rows: usize, weights: usize, add: Add) -> Option<()> {
         let (of_target, of_rows, of_weights) = (self.shape(target)?, self.shape(rows)?, self.shape(weights)?);
         let fit = of_target.0 == of_rows.0 && of_rows.1 == 4 * of_weights.0 && of_weights.1 == of_target.1;
         let apart = target != rows && target != weights && rows != weights;
         if !fit || !apart {
             return None;
         }
-        let number = |line: &[u8; LINE], at: usize| {
-            f32::from_bits(u32::from(u16::from_le_bytes([line[2 * at], line[2 * at + 1]])) << 16)
-        };
-        let wide = self.data[weights].map(|line| std::array::from_fn::<f32, 32, _>(|at| number(&line, at)));
+        let weights = self.data[weights];
         for line in 0..of_target.0 {
-            let mut sums = [0f32; 32];
-            for (pair, weights) in wide.iter().enumerate().take(of_weights.0) {
-                let x = [number(&self.data[rows][line], 2 * pair), number(&self.data[rows][line], 2 * pair + 1)];
-                for (at, (sum, weight)) in sums.iter_mut().zip(weights).enumerate() {
-                    *sum = weight.mul_add(x[at % 2], *sum);
-                }
-            }
-            let totals = self.data[target][line].as_chunks_mut::<4>().0;
-            for (total, [even, odd]) in totals.iter_mut().zip(sums.as_chunks::<2>().0) {
-                *total = (f32::from_le_bytes(*total) + (even + odd)).to_le_bytes();
-            }
+            let row = self.data[rows][line];
+            add(&mut self.data[target][line], &row, &weights[..of_weights.0]);
         }
         Some(())
+    }
+}
+
+/// Adds the product of a line with as many lines of weights as it has fours of bytes.
+type Add = fn(&mut [u8; LINE], &[u8; LINE], &[[u8; LINE]]);
+
+/// `tdpbf16ps`: even and odd columns are summed apart, and both sums are added to what was there.
+fn add_bf16(target: &mut [u8; LINE], row: &[u8; LINE], weights: &[[u8; LINE]]) {
+    let number = |bytes: [u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16);
+    let mut sums = [[0f32; 2]; 16];
+    for (x, weights) in row.as_chunks::<4>().0.iter().zip(weights) {
+        let x = [number([x[0], x[1]]), number([x[2], x[3]])];
+        for (sums, weight) in sums.iter_mut().zip(weights.as_chunks::<4>().0) {
+            sums[0] = number([weight[0], weight[1]]).mul_add(x[0], sums[0]);
+            sums[1] = number([weight[2], weight[3]]).mul_add(x[1], sums[1]);
+        }
+    }
+    for (total, [even, odd]) in target.as_chunks_mut::<4>().0.iter_mut().zip(sums) {
+        *total = (f32::from_le_bytes(*total) + (even + odd)).to_le_bytes();
+    }
+}
+
+/// `tdpbsud`: signed bytes of the row, unsigned ones of the weights.
+fn add_bytes(target: &mut [u8; LINE], row: &[u8; LINE], weights: &[[u8; LINE]]) {
+    for (x, weights) in row.as_chunks::<4>().0.iter().zip(weights) {
+        for (total, weight) in target.as_chunks_mut::<4>().0.iter_mut().zip(weights.as_chunks::<4>().0) {
+            let product: i32 = x.iter().zip(weight).map(|(x, w)| i32::from(x.cast_signed()) * i32::from(*w)).sum();
+            *total = i32::from_le_bytes(*total).wrapping_add(product).to_le_bytes();
+        }
     }
 }

@@ -7,8 +7,12 @@
 use std::ops::Range;
 
 use super::super::Cpu;
+use super::super::layout::BLOCK;
 use super::super::pool::Shards;
-use super::{COLUMNS, HEIGHT, Line, PANEL, WeightTiles};
+use super::{HEIGHT, Line};
+
+/// Columns of a tile of rows.
+pub(super) const COLUMNS: usize = BLOCK;
 
 /// Rows of equal length, rounded to BF16 when they are to be multiplied in tiles.
 #[derive(Default)]
@@ -46,6 +50,11 @@ impl TileRows {
         });
     }
 
+    /// These lines: by group, tile of the group, 32 columns, row.
+    pub(super) fn of(lines: Vec<Line>, steps: usize, height: usize) -> Self {
+        Self { lines, steps, height }
+    }
+
     /// Rows of a tile.
     pub(super) fn height(&self) -> usize {
         self.height
@@ -75,43 +84,4 @@ impl TileRows {
         let start = |group: usize| ((2 * group + tile) * self.steps + steps.start) * self.height;
         &self.lines[start(groups.start)..start(groups.end - 1) + steps.len() * self.height]
     }
-}
-
-/// Whether tiles give products of small integers exactly. What a virtual machine says of its processor need not be so.
-pub(super) fn is_right() -> bool {
-    const STEPS: usize = 2;
-    let integer = |seed: usize| (seed * 7 % 13) as f32 - 6.0;
-    let (x, weight) = (
-        |row: usize, column: usize| integer(3 * row + 5 * column),
-        |row: usize, column: usize| integer(11 * row + 2 * column + 1),
-    );
-    let upper = |number: f32| <[u8; 2]>::try_from(&number.to_le_bytes()[2..]).unwrap_or_default();
-    [1, 2, 11, HEIGHT].into_iter().all(|height| {
-        let line = |word: &dyn Fn(usize) -> [u8; 2]| {
-            let mut line = Line::ZERO;
-            line.0.as_chunks_mut().0.iter_mut().enumerate().for_each(|(at, bytes)| *bytes = word(at));
-            line
-        };
-        let places = (0..2).flat_map(|tile| (0..STEPS).map(move |step| (tile, step)));
-        let lines = places
-            .flat_map(|(tile, step)| (0..height).map(move |place| (tile * height + place, step)))
-            .map(|(row, step)| line(&|at| upper(x(row, step * COLUMNS + at))))
-            .collect();
-        let rows = TileRows { lines, steps: STEPS, height };
-        let strip: [WeightTiles; STEPS] = std::array::from_fn(|step| {
-            WeightTiles([0, PANEL].map(|panel| {
-                std::array::from_fn(|pair| {
-                    line(&|at| upper(weight(panel + at / 2, step * COLUMNS + 2 * pair + at % 2)))
-                })
-            }))
-        });
-        let mut totals = vec![[[1.0; PANEL]; 2]; 2 * height];
-        // SAFETY: the caller has seen that there are tiles, and has the permission.
-        unsafe { super::multiply(&rows, 0..1, 0, &strip, &mut totals) };
-        totals.iter().enumerate().all(|(row, totals)| {
-            let wanted =
-                |lane: usize| (0..STEPS * COLUMNS).fold(1.0, |sum, column| sum + x(row, column) * weight(lane, column));
-            totals.as_flattened().iter().enumerate().all(|(lane, &total)| total == wanted(lane))
-        })
-    })
 }

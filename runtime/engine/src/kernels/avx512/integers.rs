@@ -6,11 +6,12 @@
 
 use std::arch::x86_64::{
     __m512, __m512i, _mm_storeu_si128, _mm512_abs_ps, _mm512_add_epi32, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_epi32,
-    _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
-    _mm512_storeu_si512,
+    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_mul_ps,
+    _mm512_reduce_add_epi32, _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_setzero_si512, _mm512_storeu_si512,
 };
 
+use super::super::amx::Products;
 use super::super::layout::{BLOCK, LINE, PANEL, Scales};
 use super::super::portable::{Factors, Quads};
 use super::super::rows::{QUADS, Row};
@@ -22,8 +23,9 @@ pub(in super::super) const FEW_ROWS: usize = 8;
 /// Blocks of a strip: its bytes and factors stay in the first-level cache.
 pub(in super::super) const STRIP_BLOCKS: usize = 16;
 /// Two panels beside each other, unpacked.
+#[repr(C, align(64))]
 pub(in super::super) struct Strip {
-    quads: [[Quads; 2]; STRIP_BLOCKS],
+    pub(in super::super) quads: [[Quads; 2]; STRIP_BLOCKS],
     factors: [[Factors; 2]; STRIP_BLOCKS],
     blocks: usize,
 }
@@ -32,6 +34,11 @@ impl Strip {
     pub(in super::super) fn new() -> Self {
         let factors = Factors { scale: [[0.0; PANEL]; 2], offset: [[0.0; PANEL]; 2] };
         Self { quads: [[[[0; LINE]; BLOCK / 4]; 2]; STRIP_BLOCKS], factors: [[factors; 2]; STRIP_BLOCKS], blocks: 0 }
+    }
+
+    /// Blocks that it has and rows of so many have, too, where it begins with block `from` of theirs. Columns beyond are padding.
+    pub(in super::super) fn count(&self, blocks: usize, from: usize) -> usize {
+        self.blocks.min(blocks.saturating_sub(from))
     }
 }
 
@@ -168,7 +175,7 @@ fn tile_rows<const WITH_HALVES: bool, const M: usize>(
     rows: &[Row<'_>; M],
     totals: &mut [[[f32; PANEL]; 2]; M],
 ) {
-    let count = strip.blocks.min(rows[0].scales.len().saturating_sub(from));
+    let count = strip.count(rows[0].scales.len(), from);
     let rows = cut(rows, from, count);
     let mut sums = vectors(totals);
     for index in 0..count {
@@ -200,6 +207,46 @@ fn tile_rows<const WITH_HALVES: bool, const M: usize>(
             store(total, sum);
         }
     }
+}
+
+/// Brings sums that AMX made of blocks `at..` of a strip, which begins at block `from`, under their scales: the same
+/// steps as in a tile of registers.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+pub(in super::super) fn add_products(
+    has_halves: bool,
+    strip: &Strip,
+    from: usize,
+    at: usize,
+    products: &[[Products; 2]],
+    rows: &[Row<'_>],
+    totals: &mut [[[f32; PANEL]; 2]],
+) {
+    for (m, (row, totals)) in rows.iter().zip(totals).enumerate() {
+        let mut sums = [numbers(&totals[0]), numbers(&totals[1])];
+        for (index, products) in products.iter().enumerate() {
+            let (factors, index) = (&strip.factors[at + index], from + at + index);
+            let (scale, [first, second]) = (row.scales[index], row.sums[index]);
+            let mut lanes = [[_mm512_setzero_si512(); 2]; 2];
+            for (lanes, products) in lanes.iter_mut().zip(products) {
+                *lanes = [lanes_of(&products.0[0][m]), lanes_of(&products.0[1][m])];
+            }
+            if has_halves {
+                scale_products(&mut sums, &mut lanes[0], factors, 0, (scale, first));
+                scale_products(&mut sums, &mut lanes[1], factors, 1, (scale, second));
+            } else {
+                scale_products(&mut sums, &mut lanes[0], factors, 0, (scale, first + second));
+            }
+        }
+        store(&mut totals[0], sums[0]);
+        store(&mut totals[1], sums[1]);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn lanes_of(integers: &[i32; PANEL]) -> __m512i {
+    // SAFETY: 64 readable bytes; the load wants no alignment.
+    unsafe { _mm512_loadu_si512(integers.as_ptr().cast()) }
 }
 
 /// Blocks `from..from + count` of each row.

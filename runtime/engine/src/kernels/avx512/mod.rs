@@ -20,9 +20,9 @@ use std::arch::x86_64::{
 use super::layout::{LINE, PANEL};
 
 pub(super) use floats::{FLOAT_TILE_ROWS, STRIP_COLUMNS, few_floats, tile_floats, widen_strip};
-pub(super) use integers::{FEW_ROWS, STRIP_BLOCKS, Strip, few, fill_strip, quantize, tile};
+pub(super) use integers::{FEW_ROWS, STRIP_BLOCKS, Strip, add_products, few, fill_strip, quantize, tile};
 pub(super) use pairs::{STRIP_PAIRS, few_pairs, tile_pairs};
-pub(super) use rounded::{round_integers, round_row};
+pub(super) use rounded::round_row;
 
 /// Rows that a tile of a product has at most.
 pub(super) const TILE_ROWS: usize = 6;
