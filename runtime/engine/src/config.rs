@@ -1,5 +1,7 @@
 //! A model's figures, from GGUF metadata or `config.json`, checked once.
 
+mod rope_parameters;
+
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -124,12 +126,9 @@ impl ModelConfig {
     pub(crate) fn from_json(json: &Json) -> Result<Self, EngineError> {
         let name = json.get("model_type").and_then(Json::as_str).unwrap_or("(none)");
         let family = Family::of_json(name)?;
+        let json = &*rope_parameters::by_older_names(json)?;
         let config =
             HuggingFace::deserialize(json).map_err(|error| EngineError::malformed("config.json", error.to_string()))?;
-        if config.rope_theta.is_none() && !json["rope_parameters"].is_null() {
-            // Where transformers 5 writes them: passed over, the rotation would be another one.
-            return Err(EngineError::unsupported("the rotation's settings", "rope_parameters (known: rope_theta)"));
-        }
         let is_long = config.rope_scaling.as_ref().is_some_and(Scaling::is_long);
         let config = Raw {
             family,
@@ -339,6 +338,17 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_the_rotation_are_the_same_under_newer_names() {
+        let (mut older, mut newer) = (config(), config());
+        older["rope_theta"] = 1e6.into();
+        older["rope_scaling"] = serde_json::json!({ "rope_type": "linear", "factor": 4.0 });
+        newer["rope_parameters"] = serde_json::json!({ "rope_type": "linear", "factor": 4.0, "rope_theta": 1e6 });
+        let [older, newer] = [older, newer].map(|json| ModelConfig::from_json(&json).unwrap());
+        assert_eq!((older.rotation_base, older.frequency_scale), (newer.rotation_base, newer.frequency_scale));
+        assert_eq!(newer.rotation_base, 1e6);
+    }
+
+    #[test]
     fn llama3_scaling_keeps_high_frequencies_and_divides_low_ones() {
         let scale = FrequencyScale::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 8192.0 };
         assert_eq!(scale.of(1.0), 1.0);
@@ -369,7 +379,7 @@ mod tests {
             ("rope_scaling", serde_json::json!({"rope_type": "llama3", "factor": 8.0})),
             ("rope_scaling", serde_json::json!({"factor": 8.0})),
             ("rope_scaling", serde_json::json!({"type": "longrope", "short_factor": [1.0], "long_factor": [1.0]})),
-            ("rope_parameters", serde_json::json!({"rope_type": "default", "rope_theta": 1e6})),
+            ("rope_parameters", serde_json::json!({"rope_type": "yarn", "rope_theta": 1e6, "factor": 4.0})),
         ] {
             let mut json = config();
             json[field] = value.clone();

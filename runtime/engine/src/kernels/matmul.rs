@@ -164,7 +164,10 @@ impl Shared<'_> {
         let panels = &both[..panels];
         // Clearing totals for many rows would cost more than multiplying few.
         match (self.way, input.count) {
-            (_, ..=FEW) => self.in_parts::<FEW>(level, input, 1, panels, start),
+            (_, ..=FEW) => {
+                let mut totals = [[[0.0; PANEL]; 2]; FEW];
+                self.some(level, input, 0..input.count, panels, start, &mut totals[..input.count]);
+            }
             #[cfg(target_arch = "x86_64")]
             (Way::Tiles, ..=TOGETHER) => {
                 self.in_parts::<TOGETHER>(level, input, input.forms.tiles.group(), panels, start);
@@ -177,7 +180,9 @@ impl Shared<'_> {
         }
     }
 
-    /// In parts of about one size and at most `N` rows, each a multiple of `unit` but the last.
+    /// In parts of about one size and at most `N` rows, each a multiple of `unit` but the last. Not inlined: a frame for
+    /// many totals is probed page by page, which few rows should not wait for.
+    #[inline(never)]
     fn in_parts<const N: usize>(
         &self,
         level: Level,

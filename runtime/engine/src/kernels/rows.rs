@@ -105,6 +105,7 @@ impl Rows {
     }
 
     /// The row of this number.
+    #[inline]
     pub(crate) fn row(&self, index: usize) -> Row<'_> {
         let blocks = self.padded / BLOCK;
         let blocks = index * blocks..(index + 1) * blocks;

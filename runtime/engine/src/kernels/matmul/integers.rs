@@ -78,8 +78,9 @@ pub(super) fn some<'a>(
 #[cfg(target_arch = "x86_64")]
 const WAITING: usize = 4;
 
-/// The same by AMX's tiles.
+/// The same by AMX's tiles. Not inlined: few rows should not have its frame probed.
 #[cfg(target_arch = "x86_64")]
+#[inline(never)]
 fn in_tiles(
     bits: usize,
     scales: Scales,

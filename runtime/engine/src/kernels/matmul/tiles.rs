@@ -6,7 +6,8 @@ use super::super::amx::{self, Line, STRIP_TILES, TileRows, WeightTiles};
 use super::super::layout::{LINE, PANEL};
 
 /// The products of one or two panels with the groups of rows that begin with row `from`, as many as there are totals.
-/// Only where [`Way::Tiles`](super::Way::Tiles) is the way.
+/// Only where [`Way::Tiles`](super::Way::Tiles) is the way. Not inlined, since other ways should not have its frame probed.
+#[inline(never)]
 pub(super) fn many(panels: &[(&[u8], &[u8])], rows: &TileRows, from: usize, totals: &mut [[[f32; PANEL]; 2]]) {
     let mut strip = [WeightTiles::ZERO; STRIP_TILES];
     let groups = from / rows.group()..(from + totals.len()) / rows.group();
