@@ -117,28 +117,27 @@ pub(crate) fn multiply<const N: usize>(
     if count == 0 {
         return;
     }
-    let ways = products.each_ref().map(|product| Way::of(level, product.matrix.layout, count));
-    if ways.contains(&Way::Integers) {
-        rows.fill(cpu, numbers, columns);
-    }
-    #[cfg(target_arch = "x86_64")]
-    if ways.contains(&Way::Pairs) {
-        rows.fill_pairs(cpu, numbers, columns);
-    }
-    #[cfg(target_arch = "x86_64")]
-    if ways.contains(&Way::Tiles) {
-        rows.tiles.fill(cpu, numbers, columns);
-    }
-    let input = Input { numbers, columns, count, forms: rows };
     let mut pairs = 0;
     let shared = products.map(|Product { matrix, out, bias, then }| {
         assert_eq!((matrix.columns, out.len()), (columns, count * matrix.rows), "a product of other shapes");
         assert!(bias.is_empty() || bias.len() == matrix.rows, "a bias of another length");
-        let first = pairs;
+        let (first, way) = (pairs, Way::of(level, matrix.layout, count));
         pairs += matrix.panels().div_ceil(2);
-        let way = Way::of(level, matrix.layout, count);
         Shared { matrix, way, bytes: arena.bytes(&matrix.place), out: Shards::new(out), bias, then, first }
     });
+    let is_asked = |way| shared.iter().any(|product| product.way == way);
+    if is_asked(Way::Integers) {
+        rows.fill(cpu, numbers, columns);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if is_asked(Way::Pairs) {
+        rows.fill_pairs(cpu, numbers, columns);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if is_asked(Way::Tiles) {
+        rows.tiles.fill(cpu, numbers, columns);
+    }
+    let input = Input { numbers, columns, count, forms: rows };
     // Enough parts for threads to end together, not so many that taking them costs.
     let grain = (pairs / (cpu.pool.threads() * 16)).max(1);
     cpu.pool.each(pairs.div_ceil(grain), &|part| {

@@ -26,7 +26,7 @@ impl WeightTiles {
     pub(in super::super) const ZERO: Self = Self([[Line::ZERO; HEIGHT]; 2]);
 }
 
-/// Tiles that are unpacked together: as much as stays in the first-level cache.
+/// Tiles that are copied together: as much as stays in the first-level cache.
 pub(in super::super) const STRIP_TILES: usize = 16;
 
 /// Adds to `totals` the products of a strip's columns, which begin with tile `from` of a row, with groups of rows. Sums
@@ -58,9 +58,9 @@ pub(in super::super) unsafe fn multiply(
     let _configured = unsafe { Configured::new(&Configuration::new(shapes)) };
     let tile = height * LINE;
     let total = size_of_val(&totals[0]);
-    // SAFETY: the caller has tiles. `first` and `second` are the first tiles of the first group; `rows.tiles`
-    // has seen that all tiles of all groups lie behind them, `tile` bytes each and `between` bytes from one group's to
-    // the next one's. Each group has `2 * height` totals of `total` bytes, as was asserted. Of a strip all `steps`
+    // SAFETY: the caller has tiles. `first` and `second` are the first tiles of the first group; `rows.tiles` has
+    // seen that all tiles of all groups lie behind them, `tile` bytes each, and `between` bytes from where one group's
+    // columns end to where the next one's begin. Each group has `2 * height` totals of `total` bytes, as was asserted. Of a strip all `steps`
     // pairs of tiles are read. Registers that are changed are named; memory beside the totals is only read; the stack
     // and flags that Rust relies on are left alone.
     unsafe {

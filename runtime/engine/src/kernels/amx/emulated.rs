@@ -32,7 +32,8 @@ pub(in super::super) fn install() {
         let failed = unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = on_unknown as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            // On the thread's own stack: the one that Rust keeps for handlers has not much more room than tiles take.
+            action.sa_flags = libc::SA_SIGINFO;
             libc::sigaction(libc::SIGILL, &raw const action, std::ptr::null_mut())
         };
         assert_eq!(failed, 0, "the system gives no signals");

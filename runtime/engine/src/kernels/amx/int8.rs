@@ -1,5 +1,5 @@
-//! Products of bytes: the integers of a block of weights with those of up to 16 rows. Scales change from block to block, so
-//! the sums leave their tiles after each; the vector units bring them under their scales.
+//! Products of bytes: the integers of a block of weights with those of up to 16 rows. Scales change from block to
+//! block, so the sums leave their tiles after each; the vector units bring them under their scales.
 
 #![expect(unsafe_code, reason = "assembly")]
 
@@ -59,9 +59,9 @@ pub(in super::super) fn product(
         (shape.rows - 1) * pitch + quads <= values.len() && quad + quads <= weights[0].len(),
         "rows that are not there"
     );
-    // SAFETY: the shape says that there are tiles, and of which sizes: `rows` lines of `columns` bytes of the values, `pitch`
-    // numbers apart, `columns / 4` lines of both panels' weights, and as many lines of the products as there are rows, at most 16. The
-    // assertion above has seen that they are there.
+    // SAFETY: the shape says that there are tiles, and of which sizes: `rows` lines of `columns` bytes of the values,
+    // `pitch` numbers apart, `columns / 4` lines of both panels' weights, and as many lines of the products as there
+    // are rows, at most 16. The assertion above has seen that they are there.
     unsafe {
         std::arch::asm!(
             "tilezero tmm0",

@@ -2,7 +2,7 @@
 //!
 //! Integers are multiplied as integers, so that what the vector units make of the sums is the same to the bit as with
 //! their own: an answer must not depend on how many rows happened to be computed together. BF16 is multiplied as
-//! BF16, which rows of a few are, too.
+//! BF16, to which few rows are rounded, too.
 //!
 //! Rust has no stable names for these instructions: what is here is assembly. The compiler never uses tiles, and
 //! nothing that this crate calls in between does; a value of [`Configured`] stands for what it has set up.

@@ -226,15 +226,12 @@ pub(in super::super) fn add_products(
         for (index, products) in products.iter().enumerate() {
             let (factors, index) = (&strip.factors[at + index], from + at + index);
             let (scale, [first, second]) = (row.scales[index], row.sums[index]);
-            let mut lanes = [[_mm512_setzero_si512(); 2]; 2];
-            for (lanes, products) in lanes.iter_mut().zip(products) {
-                *lanes = [lanes_of(&products.0[0][m]), lanes_of(&products.0[1][m])];
-            }
+            let mut lanes = lanes_of(&products[0], m);
             if has_halves {
-                scale_products(&mut sums, &mut lanes[0], factors, 0, (scale, first));
-                scale_products(&mut sums, &mut lanes[1], factors, 1, (scale, second));
+                scale_products(&mut sums, &mut lanes, factors, 0, (scale, first));
+                scale_products(&mut sums, &mut lanes_of(&products[1], m), factors, 1, (scale, second));
             } else {
-                scale_products(&mut sums, &mut lanes[0], factors, 0, (scale, first + second));
+                scale_products(&mut sums, &mut lanes, factors, 0, (scale, first + second));
             }
         }
         store(&mut totals[0], sums[0]);
@@ -242,11 +239,13 @@ pub(in super::super) fn add_products(
     }
 }
 
+/// The sums of a row, for both panels.
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn lanes_of(integers: &[i32; PANEL]) -> __m512i {
-    // SAFETY: 64 readable bytes; the load wants no alignment.
-    unsafe { _mm512_loadu_si512(integers.as_ptr().cast()) }
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+fn lanes_of(products: &Products, row: usize) -> [__m512i; 2] {
+    let [first, second] = &products.0;
+    // SAFETY: 64 readable bytes each; the loads want no alignment.
+    unsafe { [_mm512_loadu_si512(first[row].as_ptr().cast()), _mm512_loadu_si512(second[row].as_ptr().cast())] }
 }
 
 /// Blocks `from..from + count` of each row.
