@@ -116,9 +116,10 @@ impl ServedModel {
         allowed.then_some(breaks)
     }
 
-    /// Requests that run or wait.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.engine.in_flight()
+    /// Requests that run or wait, and answers that are computed and not yet handed over: to take the model away would
+    /// break those off, too.
+    pub(crate) fn running(&self) -> usize {
+        self.engine.in_flight().max(self.allowed.receiver_count())
     }
 
     /// Ends running answers as truncated and waits until the memory was given back to the system; the KV caches,
@@ -271,5 +272,26 @@ impl ModelFiles for SealedFiles {
         let holds = |sealed: &&SealedModel| sealed.files().iter().any(|file| file.path == path);
         let sealed = self.0.iter().rev().find(holds).or(self.0.first()).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(sealed.reader(path).map_err(io::Error::other)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_engine::Script;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_runs_until_it_was_handed_over() {
+        let engine = EngineHandle::scripted(Script::says("Good morning.")).unwrap();
+        let model = ServedModel::new("tiny".into(), ([0; 32], 1), Vec::new(), Engine::Writes(engine.clone()));
+        assert!(model.breaks().is_none() && model.running() == 0, "nothing runs without a right to answer");
+        model.allow(true);
+        let breaks = model.breaks().unwrap();
+        let mut generation = engine.submit(GenerationRequest::greedy(vec![1], 8)).unwrap();
+        while !matches!(generation.next_blocking(), Some(Computed::Done { .. })) {}
+        assert_eq!((engine.in_flight(), model.running()), (0, 1));
+        drop(breaks);
+        assert_eq!(model.running(), 0);
     }
 }

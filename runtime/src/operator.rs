@@ -91,7 +91,7 @@ impl Operator {
                 state: self.roster.phase(&model.name).unwrap_or(Phase::Unloaded),
                 model_id: found.map(|model| hex::encode(model.id)),
                 version: found.map(|model| model.version),
-                running: found.map_or(0, |model| model.in_flight()),
+                running: found.map_or(0, |model| model.running()),
             }
         });
         Status {
@@ -150,7 +150,7 @@ impl Operator {
         self.roster.set(name, Phase::Unloading);
         // Its lease may have ended in this moment, and the model with it.
         if let Some(model) = self.keeper.hide(name).await {
-            self.wait_until(self.asking.app.now(), || model.in_flight() == 0).await;
+            self.wait_until(self.asking.app.now(), || model.running() == 0).await;
             model.unload().await;
             (self.asking.events)(&Event::Unloaded { model: name.to_owned() });
             self.keeper.leave(name).await;
