@@ -57,6 +57,16 @@ impl Arithmetic {
     }
 }
 
+impl LoadOptions {
+    /// Threads that compute: as many as processors where no number was given.
+    pub(crate) fn compute_threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+}
+
 impl Default for LoadOptions {
     fn default() -> Self {
         Self {
@@ -78,7 +88,8 @@ pub struct Loaded {
 /// What a loaded model takes of its machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Machine {
-    /// The instructions that it is computed with: `avx512`, `avx2`, `portable`, or `candle`.
+    /// The instructions that it is computed with: `avx512-amx`, `avx512-bf16`, `avx512`,
+    /// `avx2`, `portable`, or `candle`.
     pub instructions: &'static str,
     /// Threads that compute.
     pub threads: usize,
@@ -121,10 +132,7 @@ impl Loaded {
 /// # Errors
 /// [`EngineError`], by cause; nothing of the model stays in memory then.
 pub fn load(files: &dyn ModelFiles, options: &LoadOptions, progress: &dyn Fn(u64, u64)) -> Result<Loaded, EngineError> {
-    let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let threads = options.compute_threads();
     let (config, text, mut weights) = match Source::find(files)? {
         Source::Gguf(file) => {
             if Adapter::is_in(files) {

@@ -90,10 +90,7 @@ pub fn load_encoder(
     if Adapter::is_in(files) {
         return Err(EngineError::unsupported("an adapter of an encoder", "merge it, and seal the model anew"));
     }
-    let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let threads = options.compute_threads();
     let (config, text, mut tensors) = match Source::find(files)? {
         Source::Gguf(file) => {
             let mut reader = files::open(files, &file.path)?;

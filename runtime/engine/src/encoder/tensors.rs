@@ -6,7 +6,7 @@ use candle_core::quantized::GgmlDType;
 
 use super::names::Part;
 use crate::error::EngineError;
-use crate::weights::{Bytes, GgufWeights, SafetensorsWeights};
+use crate::weights::{Bytes, GgufWeights, SafetensorsWeights, check_shape};
 
 /// What is read of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +49,13 @@ impl<'a> Tensors<'a> {
 
     /// The shape of a tensor, if the files have it.
     pub(super) fn shape(&self, part: Part, which: Which) -> Option<&[usize]> {
-        let name = self.name(part, which);
+        self.shape_of(&self.name(part, which))
+    }
+
+    fn shape_of(&self, name: &str) -> Option<&[usize]> {
         match &self.files {
-            Files::Gguf(weights) => weights.shape(&name),
-            Files::Safetensors(weights, _) => weights.shape(&name),
+            Files::Gguf(weights) => weights.shape(name),
+            Files::Safetensors(weights, _) => weights.shape(name),
         }
     }
 
@@ -96,14 +99,9 @@ impl<'a> Tensors<'a> {
     /// The name of a tensor that has this shape.
     fn checked(&mut self, part: Part, which: Which, wanted: &[usize]) -> Result<String, EngineError> {
         let name = self.name(part, which);
-        match self.shape(part, which) {
-            None => Err(EngineError::MissingTensor { name }),
-            Some(found) if found == wanted => {
-                self.taken.insert(name.clone());
-                Ok(name)
-            }
-            Some(found) => Err(EngineError::TensorShape { name, found: found.to_vec(), wanted: wanted.to_vec() }),
-        }
+        check_shape(&name, self.shape_of(&name), wanted)?;
+        self.taken.insert(name.clone());
+        Ok(name)
     }
 
     fn name(&self, part: Part, which: Which) -> String {

@@ -126,12 +126,17 @@ impl Weights<'_> {
     }
 
     fn check(&self, part: Part, wanted: &[usize]) -> Result<(), EngineError> {
-        let name = self.name(part);
-        match self.shape(part) {
-            None => Err(EngineError::MissingTensor { name }),
-            Some(found) if found == wanted => Ok(()),
-            Some(found) => Err(EngineError::TensorShape { name, found: found.to_vec(), wanted: wanted.to_vec() }),
-        }
+        check_shape(&self.name(part), self.shape(part), wanted)
+    }
+}
+
+/// Refuses a tensor that the files do not have, or have in another shape.
+pub(crate) fn check_shape(name: &str, found: Option<&[usize]>, wanted: &[usize]) -> Result<(), EngineError> {
+    let name = || name.to_owned();
+    match found {
+        None => Err(EngineError::MissingTensor { name: name() }),
+        Some(found) if found == wanted => Ok(()),
+        Some(found) => Err(EngineError::TensorShape { name: name(), found: found.to_vec(), wanted: wanted.to_vec() }),
     }
 }
 
